@@ -1,0 +1,53 @@
+# Every target sets up what it needs: a machine with Python 3.11 or newer is enough.
+
+.DEFAULT_GOAL := help
+
+# The first interpreter that is new enough and can make an environment. `make PYTHON=... test` overrules it.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& echo $$python && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST_ARGS ?= -n auto --maxprocesses 8
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help venv lint format typecheck test demo clean
+
+help:  ## Show this list
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(READY)  ## Make .venv, with backpop and its development tools in it
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "backpop needs Python 3.11 or newer with venv; none was found" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+lint: $(READY)  ## Check style and formatting
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+format: $(READY)  ## Fix what can be fixed, and format
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+typecheck: $(READY)  ## Check the types of the package and of the tests
+	@mkdir -p .typing/backpop
+	@ln -sfn ../../cli .typing/backpop/cli
+	@ln -sfn ../../codemods .typing/backpop/codemods
+	$(BIN)/mypy -p backpop
+	$(BIN)/mypy tests
+
+test: lint typecheck  ## Lint, check types and run the tests
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+demo: $(READY)  ## See it at work on a small project
+	@$(BIN)/python examples/demo.py
+
+clean:  ## Remove everything that the other targets made
+	rm -rf $(VENV) .typing .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist backpop.egg-info
+	find cli codemods tests examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,5 @@
+"""``python -m backpop.cli``."""
+
+from backpop.cli.main import main
+
+main()

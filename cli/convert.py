@@ -1,0 +1,147 @@
+"""One conversion for the terminal: the diff to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from backpop.cli.config import line_length_of
+from backpop.cli.exits import Exit, exit_status
+from backpop.codemods.plan.model import Report
+from backpop.codemods.run import Outcome, Settings, to_back_populates
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asked for."""
+
+    paths: tuple[Path, ...]
+    write: bool
+    check: bool
+    strict: bool
+    line_length: int | None
+    exclude: tuple[str, ...]
+    gitignore: bool
+    verbose: bool
+    quiet: bool
+
+
+def convert(options: Options) -> Exit:
+    """Run a conversion and show it; returns the exit status."""
+    settings = Settings(
+        line_length=options.line_length or line_length_of(options.paths[0]),
+        exclude=options.exclude,
+        gitignore=options.gitignore,
+        writing=options.write,
+    )
+    try:
+        outcome = to_back_populates(options.paths, settings)
+    except ValueError as error:
+        say(f"error: {error}")
+        return Exit.ERROR
+    wrong = bool(outcome.problems or outcome.missing)
+    for path in outcome.missing:
+        say(f"error: {printable(str(path))}: no such file or folder")
+    if options.write:
+        wrong = not _write(outcome) or wrong
+    elif options.check:
+        for change in outcome.changes:
+            print(printable(shown(str(change.path))))
+    else:
+        _print_diff(outcome)
+    _report(outcome, options, failed=wrong)
+    found = bool((options.check and outcome.changes) or (options.strict and outcome.refusals))
+    return exit_status(found=found, wrong=wrong)
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def shown(path: str) -> str:
+    """A path as messages show it: relative to the current folder where it is below that."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def printable(text: str) -> str:
+    """Text without control characters, so that no file name or source can steer a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _print_diff(outcome: Outcome) -> None:
+    if not outcome.changes:
+        return
+    from backpop.codemods.discover import patch_root
+    from backpop.codemods.patch import build_patch
+
+    root = patch_root([str(change.path) for change in outcome.changes], Path.cwd())
+    sys.stdout.buffer.write(build_patch(outcome.changes, root))
+    sys.stdout.buffer.flush()
+
+
+def _write(outcome: Outcome) -> bool:
+    if not outcome.changes:
+        return True
+    from backpop.codemods.write import WriteError, write_changes
+
+    try:
+        write_changes(outcome.changes)
+    except WriteError as error:
+        say(f"error: {printable(str(error))}")
+        return False
+    return True
+
+
+def _line(report: Report) -> str:
+    return printable(
+        f"{shown(report.path)}:{report.line}:{report.column}: {report.code} {_title(report)}: {report.detail}"
+    )
+
+
+def _title(report: Report) -> str:
+    from backpop.codemods.codes import CODES
+
+    return CODES[report.code].title
+
+
+def _say_all(reports: Iterable[Report]) -> None:
+    for report in reports:
+        say(_line(report))
+
+
+def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
+    _say_all(outcome.problems)
+    if options.quiet:
+        return
+    _say_all(outcome.refusals)
+    if options.verbose:
+        _say_all(outcome.notes)
+    elif outcome.notes:
+        count = len(outcome.notes)
+        say(
+            f"note: {_counted(count, 'target module')} {'do' if count > 1 else 'does'} not import the module "
+            "that the new reverse names (BP901; --verbose lists them)"
+        )
+    done = "converted" if options.write and not failed else "can be converted"
+    files = f" in {_counted(len(outcome.changes), 'file')}" if outcome.changes else ""
+    parts = [f"{_counted(len(outcome.conversions), 'backref')} {done}{files}"]
+    if outcome.refusals:
+        by_code = Counter(report.code for report in outcome.refusals)
+        codes = ", ".join(f"{code} {count}" for code, count in sorted(by_code.items()))
+        parts.append(f"{len(outcome.refusals)} left as they are ({codes})")
+    if outcome.problems:
+        parts.append(f"{_counted(len(outcome.problems), 'file')} could not be read")
+    say(f"{'; '.join(parts)}. {_counted(outcome.files, 'file')} read.")
+    if outcome.changes and not options.write and not failed:
+        say("Run again with --write to change the files.")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

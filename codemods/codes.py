@@ -1,0 +1,218 @@
+"""The one catalogue of what backpop says about code that it leaves as it is.
+
+A code never changes its meaning. BP0: files. BP1: the value of ``backref``. BP2: the class at the other
+end. BP3: where the relationship stands. BP4: the attribute at the other end. BP5: what it would have to
+say. BP6: writing. BP9: notes beside a conversion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """One thing that backpop reports: what it is, why it matters, and what a person can do about it."""
+
+    code: str
+    title: str
+    why: str
+    advice: str
+
+
+_ALL = (
+    Code(
+        "BP001",
+        "file cannot be read",
+        "The file is missing, unreadable, or its bytes are no text in the encoding that it declares.",
+        "Mend the file or its coding cookie, or leave it out.",
+    ),
+    Code(
+        "BP002",
+        "file cannot be parsed",
+        "The file is no Python that the running interpreter knows, so nothing can be said of it.",
+        "Run backpop under the Python version that the file is written for, or leave the file out.",
+    ),
+    Code(
+        "BP101",
+        "backref is computed",
+        "The name of the attribute is only known when the program runs.",
+        "Write the name as a literal or a constant, or convert this pair by hand.",
+    ),
+    Code(
+        "BP102",
+        "backref object is shared",
+        "A backref() object in a variable may be used twice; SQLAlchemy changes it at its first use, so what "
+        "the second reverse becomes depends on the first.",
+        "Write backref(...) in the relationship itself.",
+    ),
+    Code(
+        "BP103",
+        "arguments come from a splat",
+        "What *args or **options pass on cannot be seen in the source.",
+        "Write the arguments in the call itself.",
+    ),
+    Code(
+        "BP104",
+        "reverse has no usable name",
+        "A class body can only define names that are identifiers and are not private to the class.",
+        "Choose another name for the backref.",
+    ),
+    Code(
+        "BP105",
+        "backref is passed to something else than relationship()",
+        "The function that receives backref= is not one that is known to make a relationship.",
+        "Call relationship() directly, or convert this pair by hand.",
+    ),
+    Code(
+        "BP106",
+        "backref arguments are not valid",
+        "SQLAlchemy refuses this combination of arguments when the mappers are configured.",
+        "Mend the relationship first.",
+    ),
+    Code(
+        "BP201",
+        "target class is not found",
+        "No mapped class of this name is in the files that were given.",
+        "Run backpop over the folder that also holds the target class.",
+    ),
+    Code(
+        "BP202",
+        "target class is ambiguous",
+        "Several classes answer to this name, and nothing tells which one is meant.",
+        "Name the target by its module path, as in relationship('package.module.Class').",
+    ),
+    Code(
+        "BP203",
+        "target class is outside of the project",
+        "The target class is defined in a package that backpop cannot edit.",
+        "Leave the backref: an explicit reverse would have to stand in code that is not yours.",
+    ),
+    Code(
+        "BP204",
+        "target is computed",
+        "The class at the other end is only known when the program runs.",
+        "Name the class, or convert this pair by hand.",
+    ),
+    Code(
+        "BP205",
+        "target has no declarative class body",
+        "The target class is a mixin, abstract, or mapped imperatively, so an attribute in its body would "
+        "not become a relationship of its mapper.",
+        "Convert this pair by hand, in the properties of the target's mapping.",
+    ),
+    Code(
+        "BP301",
+        "relationship stands in a mixin or a function of a class",
+        "It becomes one relationship for each concrete class, and each needs a reverse of its own.",
+        "Convert this pair by hand: one reverse for each concrete class.",
+    ),
+    Code(
+        "BP302",
+        "relationship belongs to an imperative mapping",
+        "The reverse would have to stand in the properties of the target's mapping.",
+        "Convert this pair by hand.",
+    ),
+    Code(
+        "BP303",
+        "relationship is assigned outside of the class body",
+        "Which class it belongs to, and when, is decided by the running program.",
+        "Move it into the class body, or convert this pair by hand.",
+    ),
+    Code(
+        "BP304",
+        "relationship is conditional",
+        "It stands in an if, a try or a loop, so the reverse would exist under other "
+        "conditions than the forward.",
+        "Convert this pair by hand, both sides under the same condition.",
+    ),
+    Code(
+        "BP305",
+        "relationship is part of a larger expression",
+        "Only a relationship that is the whole value of an attribute can be converted.",
+        "Assign the relationship to an attribute of its own.",
+    ),
+    Code(
+        "BP306",
+        "backref is passed through SQLModel",
+        "The reverse of an SQLModel relationship is no SQLModel relationship itself; making it one changes "
+        "what the constructor accepts.",
+        "Write Relationship(back_populates=...) on both sides by hand, and mind the constructor.",
+    ),
+    Code(
+        "BP401",
+        "name is taken at the other end",
+        "The target class, or one that it shares attributes with, already has an attribute of this name.",
+        "Rename one of the two.",
+    ),
+    Code(
+        "BP402",
+        "two backrefs make the same attribute",
+        "Two relationships give their target a reverse of the same name; SQLAlchemy refuses that.",
+        "Give each a name of its own.",
+    ),
+    Code(
+        "BP403",
+        "reverse is already there, and differs",
+        "The target class has an explicit relationship of this name that is not what the backref would make.",
+        "Decide which of the two is right; then drop the backref.",
+    ),
+    Code(
+        "BP501",
+        "argument cannot be moved to the target",
+        "The expression means something only where it stands, and cannot be said in the target's class body.",
+        "Convert this pair by hand, or write the argument as a string first.",
+    ),
+    Code(
+        "BP502",
+        "join cannot be mirrored",
+        "No explicit relationship has exactly the join that the backref has.",
+        "Convert this pair by hand and check the SQL that it emits.",
+    ),
+    Code(
+        "BP503",
+        "joined inheritance makes the reverse join ambiguous",
+        "The source's own table and that of its base class both refer to the target.",
+        "Give the relationship a primaryjoin first.",
+    ),
+    Code(
+        "BP504",
+        "argument needs an import that could close a cycle",
+        "The target's module would have to import a module that imports it.",
+        "Move the object to a module that both can import.",
+    ),
+    Code(
+        "BP505",
+        "name means something else at the target",
+        "A name that the reverse needs is bound to something else in the target's module or class.",
+        "Rename one of the two.",
+    ),
+    Code(
+        "BP506",
+        "classes may not share a registry",
+        "Names in strings are looked up in one declarative registry; these classes may not share theirs.",
+        "Convert this pair by hand, with class objects.",
+    ),
+    Code(
+        "BP601",
+        "file cannot be changed",
+        "The file, or the folder that holds it, does not allow writing, so neither side is written.",
+        "Make it writable, or leave it out.",
+    ),
+    Code(
+        "BP602",
+        "source layout cannot be rewritten",
+        "The statement is written in a way that backpop does not edit without risk.",
+        "Put the statement on lines of its own.",
+    ),
+    Code(
+        "BP901",
+        "target does not import the source",
+        "With a backref, a program that never imports the source's module can still use the target; with an "
+        "explicit reverse SQLAlchemy must be able to find the source's class when the target is first used.",
+        "Make sure that whatever imports the target's module also imports the source's, as the __init__ of a "
+        "models package does.",
+    ),
+)
+
+CODES: dict[str, Code] = {code.code: code for code in _ALL}

@@ -1,0 +1,197 @@
+"""What is known of one module once it is read: scopes, classes, and the calls that may be relationships.
+
+Nothing here decides anything, and nothing here looks at another module.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from backpop.codemods.source import Source
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+class Bound(Enum):
+    """How a name came to be bound in its scope."""
+
+    IMPORT = "import"  # import a.b, import a.b as c
+    FROM = "from"  # from a import b
+    CLASS = "class"
+    DEF = "def"
+    VALUE = "value"  # name = expression
+    OTHER = "other"  # a parameter, a loop variable, ...: nothing can be said of its value
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Binding:
+    """One place where a name is bound."""
+
+    how: Bound
+    name: str
+    node: ast.AST
+    line: int
+    scope: Scope
+    guard: ast.AST | None  # the innermost if, try, loop or match around it within its scope
+    module: str = ""  # of an import
+    level: int = 0
+    imported: str = ""  # the name in ``from module import imported``
+    value: ast.expr | None = None
+    made: ClassInfo | None = None
+
+    @property
+    def type_checking(self) -> bool:
+        """Whether only type checkers see this binding."""
+        return isinstance(self.guard, ast.If) and is_type_checking(self.guard.test)
+
+
+@dataclass(eq=False, slots=True, repr=False)
+class Scope:
+    """A module, a class body or a function body, and the names bound in it."""
+
+    kind: str  # "module", "class" or "function"
+    name: str
+    node: ast.Module | ast.ClassDef | Definition
+    module: Module
+    parent: Scope | None
+    bindings: dict[str, list[Binding]] = field(default_factory=dict)
+    stars: list[Binding] = field(default_factory=list)
+
+    def chain(self) -> Iterator[Scope]:
+        """This scope and those around it, from the inside out."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Member:
+    """A statement of a class body that binds one name."""
+
+    name: str
+    stmt: ast.Assign | ast.AnnAssign
+    value: ast.expr | None
+    annotation: ast.expr | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ClassInfo:
+    """A class statement."""
+
+    name: str
+    node: ast.ClassDef
+    module: Module
+    scope: Scope  # where the class statement stands
+    body: Scope  # the scope of its body
+    guard: ast.AST | None
+
+    @cached_property
+    def members(self) -> tuple[Member, ...]:
+        """The assignments to one name that stand directly in the body, in order."""
+        return tuple(_members(self.node.body))
+
+    @property
+    def qualname(self) -> str:
+        """The name with those of the scopes around it, as in ``__qualname__`` without ``<locals>``."""
+        names = [scope.name for scope in self.body.chain() if scope.kind != "module"]
+        return ".".join(reversed(names))
+
+    def member(self, name: str) -> Member | None:
+        """The last assignment of a name that stands directly in the body."""
+        return next((member for member in reversed(self.members) if member.name == name), None)
+
+    def literal(self, name: str) -> object:
+        """The value of a member that is a plain literal; None otherwise."""
+        member = self.member(name)
+        return member.value.value if member and isinstance(member.value, ast.Constant) else None
+
+    @property
+    def where(self) -> str:
+        """``path:line`` for messages."""
+        return f"{self.module.shown}:{self.node.lineno}"
+
+
+class Place(Enum):
+    """Where a relationship call stands."""
+
+    BODY = "body"  # the value of an attribute, directly in a class body
+    CONDITIONAL = "conditional"  # the same, inside an if, try, ... of the class body
+    METHOD = "method"  # in a function of a class: declared_attr and its like
+    ASSIGNED = "assigned"  # Class.attribute = relationship(...)
+    PROPERTIES = "properties"  # inside the properties of an imperative mapping
+    OTHER = "other"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Site:
+    """A call, or a dictionary, that has something to do with ``backref``."""
+
+    node: ast.Call | ast.Dict | ast.Subscript
+    stmt: ast.stmt
+    scope: Scope
+    place: Place
+    owner: ClassInfo | None  # the class in whose body it stands
+    attribute: str | None  # the name that it is assigned to
+
+    def keyword(self, name: str) -> ast.keyword | None:
+        """The keyword argument of a call with this name."""
+        if not isinstance(self.node, ast.Call):
+            return None
+        return next((keyword for keyword in self.node.keywords if keyword.arg == name), None)
+
+
+@dataclass(eq=False, repr=False)
+class Module:
+    """One parsed file."""
+
+    source: Source
+    tree: ast.Module
+    package: tuple[str, ...]  # the folders that lead to it, from the common root
+    name: str  # the last part of its dotted name; "__init__" for a package
+    scope: Scope = field(init=False)
+    classes: list[ClassInfo] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The dotted name as a tuple, from the common root of what is read."""
+        return self.package if self.name == "__init__" else (*self.package, self.name)
+
+    @property
+    def path(self) -> str:
+        """The absolute path of its file."""
+        return self.source.path
+
+    @property
+    def shown(self) -> str:
+        """The path of its file from the common root, for messages."""
+        return "/".join((*self.package, f"{self.name}.py"))
+
+    @cached_property
+    def loads(self) -> dict[str, list[ast.Name]]:
+        """Every read of a bare name, by name."""
+        found: dict[str, list[ast.Name]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Name):
+                found.setdefault(node.id, []).append(node)
+        return found
+
+
+def is_type_checking(test: ast.expr) -> bool:
+    """Whether an ``if`` is there for type checkers alone."""
+    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
+        isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
+    )
+
+
+def _members(body: list[ast.stmt]) -> Iterator[Member]:
+    for stmt in body:
+        if isinstance(stmt, ast.Assign) and len(stmt.targets) == 1 and isinstance(stmt.targets[0], ast.Name):
+            yield Member(stmt.targets[0].id, stmt, stmt.value, None)
+        elif isinstance(stmt, ast.AnnAssign) and isinstance(stmt.target, ast.Name):
+            yield Member(stmt.target.id, stmt, stmt.value, stmt.annotation)

@@ -1,0 +1,577 @@
+"""Names to definitions across the modules of a project.
+
+Static and cautious: what cannot be followed resolves to None, and the planning stage refuses.
+Modules are parsed when something first asks for them, each once.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope
+
+# Found outside of the project, whatever folder of that name the project has.
+_ALWAYS_EXTERNAL = {"sqlalchemy", "flask_sqlalchemy", "sqlmodel", "peewee"}
+_DEPTH = 25  # a chain of aliases longer than this is taken to be a cycle
+
+# Bases that say nothing of the mapping.
+_NO_ROOT = {
+    "builtins.object",
+    "typing.Generic",
+    "typing.Protocol",
+    "abc.ABC",
+    "sqlalchemy.orm.MappedAsDataclass",
+    "sqlalchemy.ext.asyncio.AsyncAttrs",
+}
+_ROOT_CLASSES = {"DeclarativeBase", "DeclarativeBaseNoMeta"}
+_ROOT_MAKERS = {"declarative_base", "automap_base", "generate_base"}
+_COLUMN_MAKERS = {"Column", "mapped_column", "relationship"}
+_MAPPED_DECORATORS = {"mapped", "mapped_as_dataclass"}
+_CLASS = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*(?:\[[^\]]*\][ \t]*)?(?:\(([^)]*)\))?", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """Something that a library outside of the project defines, by its dotted name."""
+
+    name: str
+
+    @property
+    def last(self) -> str:
+        return self.name.rpartition(".")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The value of an expression, known by where it is written."""
+
+    expr: ast.expr
+    scope: Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """An attribute of a value that is not itself understood: ``db.Model``."""
+
+    owner: Resolved
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Something bound that cannot be followed: a parameter, a function, a loop variable."""
+
+    binding: Binding
+
+
+Resolved = External | Value | Attribute | Opaque | ClassInfo | Module
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """The declarative base, or registry, that a class hangs on. ``sure`` unless it may be any class."""
+
+    key: Resolved | str
+    sure: bool
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where one file stands among the modules of the project."""
+
+    path: str
+    package: tuple[str, ...]
+    name: str
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return self.package if self.name == "__init__" else (*self.package, self.name)
+
+
+def layout(path: str, root: str) -> Layout:
+    """The module place of a file, by its folders below ``root``."""
+    inner = path[len(root) :].lstrip("/\\").replace("\\", "/")
+    *package, file = inner.split("/")
+    return Layout(path, tuple(package), file.removesuffix(".py"))
+
+
+class Project:
+    """All files of a run, and the questions that planning asks about them.
+
+    ``data`` holds the bytes of the files that may define models, ``paths`` all that were found;
+    ``load`` parses one, and returns None for a file that cannot be read (and has been reported);
+    ``search`` gives the other files, those without ``data``, that hold some bytes.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        root: str,
+        data: Mapping[str, bytes],
+        load: Callable[[Layout], Module | None],
+        search: Callable[[bytes], list[str]],
+    ) -> None:
+        self.paths = paths
+        self.root = root
+        self.data = data
+        self._load = load
+        self._search = search
+        self._modules: dict[str, Module | None] = {}
+        self._resolving: set[tuple[int, str]] = set()
+        self._roots: dict[ClassInfo, frozenset[Root]] = {}
+        self._reach: dict[str, frozenset[str]] = {}
+        self._tables: dict[str, bool] = {}
+
+    # -- modules
+
+    @cached_property
+    def _layouts(self) -> dict[str, list[Layout]]:
+        """Every file by the last part of its dotted name."""
+        found: dict[str, list[Layout]] = {}
+        for path in self.paths:
+            place = layout(path, self.root)
+            if place.parts:
+                found.setdefault(place.parts[-1], []).append(place)
+        return found
+
+    @cached_property
+    def _packages(self) -> set[tuple[str, ...]]:
+        return {
+            place.package for places in self._layouts.values() for place in places if place.name == "__init__"
+        }
+
+    def module(self, path: str) -> Module | None:
+        """The facts of one file, parsed when first asked for."""
+        if path not in self._modules:
+            self._modules[path] = self._load(layout(path, self.root))
+        return self._modules[path]
+
+    @property
+    def parsed(self) -> list[Module]:
+        """The modules read so far, by path."""
+        return [module for _, module in sorted(self._modules.items()) if module is not None]
+
+    def find_module(self, name: str, level: int, importer: Module) -> Module | None:
+        """The project's module that an import names, or None for one outside of the project."""
+        place = self._find_layout(name, level, importer)
+        return self.module(place.path) if place else None
+
+    def _find_layout(self, name: str, level: int, importer: Module) -> Layout | None:
+        parts = tuple(name.split(".")) if name else ()
+        if level:
+            base = importer.package[: len(importer.package) - (level - 1)]
+            wanted = (*base, *parts)
+            return next(
+                (
+                    place
+                    for place in self._layouts.get(wanted[-1] if wanted else "", ())
+                    if place.parts == wanted
+                ),
+                None,
+            )
+        if not parts or parts[0] in _ALWAYS_EXTERNAL:
+            return None
+        found = [
+            place
+            for place in self._layouts.get(parts[-1], ())
+            if place.parts[-len(parts) :] == parts and place.parts[: -len(parts)] not in self._packages
+        ]
+        if len(parts) == 1 and parts[0] in sys.stdlib_module_names:
+            return None
+        # several checkouts or examples side by side: the one that shares most folders with the importer
+        found.sort(key=lambda place: (-_shared(place.parts, importer.package), place.path))
+        return found[0] if found else None
+
+    # -- names
+
+    def resolve(self, expr: ast.expr | None, scope: Scope) -> Resolved | None:
+        """What an expression stands for, or None where that is not one certain thing."""
+        found = self.resolve_all(expr, scope)
+        return found[0] if len(found) == 1 else None
+
+    def resolve_all(self, expr: ast.expr | None, scope: Scope) -> list[Resolved]:
+        """Everything that an expression may stand for (a name may be bound in several branches)."""
+        if isinstance(expr, ast.Name):
+            return self._name(expr.id, scope)
+        if isinstance(expr, ast.Attribute):
+            return _unique(
+                part
+                for owner in self.resolve_all(expr.value, scope)
+                for part in self._attribute(owner, expr.attr)
+            )
+        if expr is None or isinstance(expr, ast.Constant):
+            return []
+        return [Value(expr, scope)]
+
+    def lookup(self, name: str, scope: Scope) -> list[Binding]:
+        """The bindings of a name that an expression in this scope sees (class bodies see no class around)."""
+        for index, outer in enumerate(scope.chain()):
+            if outer.kind == "class" and index > 0:
+                continue
+            if name in outer.bindings:
+                return outer.bindings[name]
+        return []
+
+    def _name(self, name: str, scope: Scope) -> list[Resolved]:
+        bindings = self.lookup(name, scope)
+        if bindings:
+            return self._bindings(bindings)
+        for outer in scope.chain():
+            for star in outer.stars:
+                found = self._from_star(star, name)
+                if found:
+                    return found
+        return [External(f"builtins.{name}")] if name in _BUILTINS else []
+
+    def _bindings(self, bindings: Sequence[Binding]) -> list[Resolved]:
+        at_run_time = [binding for binding in bindings if not binding.type_checking] or bindings
+        return _unique(part for binding in at_run_time for part in self._binding(binding))
+
+    def _binding(self, binding: Binding) -> list[Resolved]:
+        key = (id(binding), binding.name)
+        if key in self._resolving or len(self._resolving) > _DEPTH:
+            return []
+        self._resolving.add(key)
+        try:
+            if binding.how is Bound.CLASS and binding.made is not None:
+                return [binding.made]
+            if binding.how is Bound.IMPORT:
+                module = self.find_module(binding.module, 0, binding.scope.module)
+                return [module or External(binding.module)]
+            if binding.how is Bound.FROM:
+                return self._from(binding, binding.imported)
+            if binding.how is Bound.VALUE:
+                if isinstance(binding.value, ast.Name | ast.Attribute):
+                    return self.resolve_all(binding.value, binding.scope)
+                if isinstance(binding.value, ast.Constant) and binding.value.value is None:
+                    return []  # ``except ImportError: name = None``
+                return [Value(binding.value, binding.scope)] if binding.value is not None else []
+            return [Opaque(binding)]
+        finally:
+            self._resolving.discard(key)
+
+    def _from(self, binding: Binding, name: str) -> list[Resolved]:
+        importer = binding.scope.module
+        module = self.find_module(binding.module, binding.level, importer)
+        if module is not None:
+            found = self._member(module, name)
+            if found:
+                return found
+        inner = f"{binding.module}.{name}" if binding.module else name
+        submodule = self.find_module(inner, binding.level, importer)
+        if submodule is not None:
+            return [submodule]
+        if module is not None or binding.level:
+            return []
+        return [External(f"{binding.module}.{name}")]
+
+    def _from_star(self, star: Binding, name: str) -> list[Resolved]:
+        key = (id(star), name)
+        if key in self._resolving:
+            return []
+        self._resolving.add(key)
+        try:
+            module = self.find_module(star.module, star.level, star.scope.module)
+            if module is not None:
+                return [] if name.startswith("_") else self._member(module, name)
+            known = _STAR.get(star.module)
+            return [External(f"{star.module}.{name}")] if known and name in known else []
+        finally:
+            self._resolving.discard(key)
+
+    def _member(self, module: Module, name: str) -> list[Resolved]:
+        """A name of a module's own namespace."""
+        if name in module.scope.bindings:
+            return self._bindings(module.scope.bindings[name])
+        return next((found for star in module.scope.stars if (found := self._from_star(star, name))), [])
+
+    def _attribute(self, owner: Resolved, name: str) -> list[Resolved]:
+        if isinstance(owner, Module):
+            found = self._member(owner, name)
+            if found:
+                return found
+            submodule = self.find_module(name, 1, owner) if owner.name == "__init__" else None
+            return [submodule] if submodule else []
+        if isinstance(owner, External):
+            return [External(f"{owner.name}.{name}")]
+        if isinstance(owner, ClassInfo):
+            for made in (owner, *self.ancestors(owner)):
+                if name in made.body.bindings:
+                    return self._bindings(made.body.bindings[name])
+            return []
+        if isinstance(owner, Value) and isinstance(owner.expr, ast.Call):
+            maker = self.resolve(owner.expr.func, owner.scope)
+            if isinstance(maker, ClassInfo):  # an instance of a class of the project
+                inner = self._attribute(maker, name)
+                if inner:
+                    return inner
+        return [Attribute(owner, name)]
+
+    # -- classes
+
+    @cached_property
+    def _class_index(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+        """Files by the classes that they define, and by the last name of each base."""
+        names: dict[str, list[str]] = {}
+        bases: dict[str, list[str]] = {}
+        for path, data in self.data.items():
+            for match in _CLASS.finditer(data):
+                names.setdefault(match[1].decode(errors="replace"), []).append(path)
+                for base in re.findall(rb"(\w+)\s*(?:\[[^\]]*\]\s*)?(?:,|$)", match[2] or b""):
+                    bases.setdefault(base.decode(errors="replace"), []).append(path)
+        return names, bases
+
+    def classes_named(self, name: str) -> list[ClassInfo]:
+        """Every class of this simple name in the files that may define models, else in all files."""
+        paths = self._class_index[0].get(name)
+        if paths is None:
+            paths = self._class_index[0][name] = self._search(b"class " + name.encode())
+        return [made for module in self._modules_of(paths) for made in module.classes if made.name == name]
+
+    def _modules_of(self, paths: Sequence[str]) -> Iterator[Module]:
+        for path in sorted(set(paths)):
+            module = self.module(path)
+            if module is not None:
+                yield module
+
+    def bases(self, made: ClassInfo) -> list[Resolved | None]:
+        """What the bases of a class resolve to."""
+        return [self.resolve(_unsubscripted(base), made.scope) for base in made.node.bases]
+
+    def ancestors(self, made: ClassInfo) -> list[ClassInfo]:
+        """The project's classes that a class derives from, nearest first, each once."""
+        found: dict[ClassInfo, None] = {}
+        waiting = [made]
+        while waiting:
+            current = waiting.pop(0)
+            for base in self.bases(current):
+                if isinstance(base, ClassInfo) and base is not made and base not in found:
+                    found[base] = None
+                    waiting.append(base)
+        return list(found)
+
+    def subclasses(self, made: ClassInfo) -> list[ClassInfo]:
+        """The project's classes that derive from a class, at any depth."""
+        found: dict[ClassInfo, None] = {}
+        waiting = [made]
+        while waiting:
+            current = waiting.pop(0)
+            for module in self._modules_of(self._class_index[1].get(current.name, ())):
+                for other in module.classes:
+                    if other not in found and other is not made and current in self.bases(other):
+                        found[other] = None
+                        waiting.append(other)
+        return list(found)
+
+    def roots(self, made: ClassInfo) -> frozenset[Root]:
+        """The declarative bases or registries of a class; those that are sure where there are any.
+
+        An empty set means a plain class: a mixin, or one that is mapped imperatively.
+        """
+        if made not in self._roots:
+            self._roots[made] = frozenset()  # a class hierarchy with a cycle ends here
+            found = list(self._find_roots(made))
+            sure = frozenset(root for root in found if root.sure)
+            self._roots[made] = sure or frozenset(found)
+        return self._roots[made]
+
+    def _find_roots(self, made: ClassInfo) -> Iterator[Root]:
+        node = made.node
+        for decorator in node.decorator_list:
+            func = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if isinstance(func, ast.Attribute) and func.attr in _MAPPED_DECORATORS:
+                yield Root(self.resolve(func.value, made.scope) or ast.unparse(func.value), sure=True)
+            target = self.resolve(func, made.scope)
+            if isinstance(target, External) and target.last in {"as_declarative", "as_declarative_base"}:
+                yield Root(made, sure=True)
+        for keyword in node.keywords:
+            if keyword.arg == "metaclass" and self._is_declarative_meta(keyword.value, made.scope):
+                yield Root(made, sure=True)
+        for expr, base in zip(node.bases, self.bases(made), strict=True):
+            if isinstance(base, ClassInfo):
+                yield from self.roots(base)
+            elif isinstance(base, External):
+                if base.last in _ROOT_CLASSES:
+                    yield Root(made, sure=True)
+                elif base.name not in _NO_ROOT and not _of_stdlib(base.name):
+                    yield Root(base, sure=False)
+            elif isinstance(base, Value):
+                func = base.expr.func if isinstance(base.expr, ast.Call) else base.expr
+                yield Root(base, sure=_last_name(func) in _ROOT_MAKERS)
+            elif isinstance(base, Attribute):
+                yield Root(base, sure=base.name == "Model")
+            elif isinstance(base, Opaque):
+                yield Root(base, sure=False)
+            else:
+                yield Root(ast.unparse(expr), sure=False)
+
+    def _is_declarative_meta(self, expr: ast.expr, scope: Scope) -> bool:
+        found = self.resolve(expr, scope)
+        names = (
+            [found, *(base for one in self.ancestors(found) for base in self.bases(one)), *self.bases(found)]
+            if (isinstance(found, ClassInfo))
+            else [found]
+        )
+        return any(isinstance(one, External) and one.last == "DeclarativeMeta" for one in names)
+
+    def has_mapping(self, made: ClassInfo) -> bool:
+        """Whether a class, or one that it derives from, shows a table or columns of its own."""
+        return any(
+            name in one.body.bindings
+            for one in (made, *self.ancestors(made))
+            for name in ("__tablename__", "__table__", "__mapper_args__")
+        ) or any(
+            isinstance(member.value, ast.Call) and _last_name(member.value.func) in _COLUMN_MAKERS
+            for one in (made, *self.ancestors(made))
+            for member in one.members
+        )
+
+    def same_registry(self, one: ClassInfo, other: ClassInfo) -> bool | None:
+        """Whether strings reach from one class to the other; None where that cannot be told."""
+        first, second = self.roots(one), self.roots(other)
+        if first & second:
+            return True
+        if first and second and all(root.sure for root in first | second):
+            return False
+        return None
+
+    def is_mapped(self, made: ClassInfo) -> bool:
+        """Whether a class is mapped declaratively: no mixin, no abstract or declarative base.
+
+        A base that may be anything (one of another package) is not enough: the class itself must then show
+        a table or columns.
+        """
+        roots = self.roots(made)
+        return (
+            (any(root.sure for root in roots) or (bool(roots) and self.has_mapping(made)))
+            and made.literal("__abstract__") is not True
+            and all(root.key != made for root in roots)
+        )
+
+    def meets(self, made: ClassInfo, name: str) -> list[ClassInfo]:
+        """The mapped classes of a simple name that may be in the registry of a class."""
+        return [
+            other
+            for other in self.classes_named(name)
+            if self.is_mapped(other) and self.same_registry(made, other) is not False
+        ]
+
+    def has_table(self, name: str) -> bool:
+        """Whether a table, or a mapped class, of the project has this very name."""
+        if name not in self._tables:
+            pattern = re.compile(
+                rb"(?:__tablename__\s*(?::[^=\n]*)?=|\bTable\()\s*[\"']"
+                + re.escape(name).encode()
+                + rb"[\"']"
+            )
+            self._tables[name] = name in self._class_index[0] or any(
+                pattern.search(data) for data in self.data.values()
+            )
+        return self._tables[name]
+
+    # -- imports
+
+    def imports(self, module: Module) -> frozenset[str]:
+        """Paths of the project's modules that one module imports when it is itself imported."""
+        found: set[str] = set()
+        scopes = [module.scope, *(made.body for made in module.classes if made.scope.kind == "module")]
+        for scope in scopes:
+            for binding in (*(one for many in scope.bindings.values() for one in many), *scope.stars):
+                if binding.how not in {Bound.IMPORT, Bound.FROM} or binding.type_checking:
+                    continue
+                names = [binding.module]
+                if binding.how is Bound.FROM:
+                    names.append(
+                        f"{binding.module}.{binding.imported}" if binding.module else binding.imported
+                    )
+                elif isinstance(binding.node, ast.Import):
+                    names += [alias.name for alias in binding.node.names]
+                for name in names:
+                    found.update(place.path for place in self._with_packages(name, binding.level, module))
+        return frozenset(found - {module.path})
+
+    def _with_packages(self, name: str, level: int, importer: Module) -> Iterator[Layout]:
+        """A module, and the packages that are imported with it."""
+        place = self._find_layout(name, level, importer)
+        if place is None:
+            return
+        yield place
+        for size in range(1, len(place.parts)):
+            parts = place.parts[:size]
+            if parts in self._packages:
+                yield from (other for other in self._layouts.get(parts[-1], ()) if other.parts == parts)
+
+    def packages_around(self, module: Module) -> Iterator[Module]:
+        """The ``__init__`` modules of the packages that hold a module, from the inside out."""
+        for size in range(len(module.package), 0, -1):
+            parts = module.package[:size]
+            for place in self._layouts.get(parts[-1], ()):
+                package = (
+                    self.module(place.path) if place.name == "__init__" and place.parts == parts else None
+                )
+                if package is not None:
+                    yield package
+
+    def reaches(self, start: str, goal: str) -> bool:
+        """Whether importing one file of the project imports another, directly or not."""
+        if start not in self._reach:
+            found: set[str] = {start}
+            waiting = [start]
+            while waiting:
+                module = self.module(waiting.pop())
+                fresh = self.imports(module) - found if module else frozenset()
+                found |= fresh
+                waiting.extend(fresh)
+            self._reach[start] = frozenset(found)
+        return goal in self._reach[start]
+
+
+def _unique(found: Iterator[Resolved]) -> list[Resolved]:
+    return list(dict.fromkeys(found))
+
+
+def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    return next(
+        (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
+        min(len(one), len(other)),
+    )
+
+
+def _last_name(func: ast.expr) -> str:
+    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+
+
+def _unsubscripted(expr: ast.expr) -> ast.expr:
+    return expr.value if isinstance(expr, ast.Subscript) else expr
+
+
+def _of_stdlib(name: str) -> bool:
+    top = name.partition(".")[0]
+    return top in sys.stdlib_module_names or top == "builtins"
+
+
+_BUILTINS = frozenset(dir(builtins))
+
+# What a star import of these brings in, as far as it concerns relationships.
+_ORM_NAMES = frozenset(
+    {"relationship", "backref", "relation", "dynamic_loader", "foreign", "remote", "declarative_base"}
+    | {"DeclarativeBase", "DeclarativeBaseNoMeta", "MappedAsDataclass", "registry", "mapper", "declared_attr"}
+    | {
+        "mapped_column",
+        "Mapped",
+        "DynamicMapped",
+        "WriteOnlyMapped",
+        "column_property",
+        "deferred",
+        "synonym",
+    }
+    | {"composite", "RelationshipProperty", "attribute_mapped_collection", "attribute_keyed_dict"}
+    | {"column_keyed_dict", "column_mapped_collection", "mapped_collection", "keyfunc_mapping"}
+)
+_STAR: dict[str, frozenset[str]] = {"sqlalchemy.orm": _ORM_NAMES}

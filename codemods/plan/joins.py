@@ -1,0 +1,210 @@
+"""How the joins of a relationship look from its other end.
+
+Source: SQLAlchemy's ``RelationshipProperty._generate_backref``, ``JoinCondition.primaryjoin_reverse_remote``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from backpop.codemods.facts import ClassInfo
+from backpop.codemods.link import External, Project
+from backpop.codemods.plan.forward import Forward
+from backpop.codemods.plan.model import Refused
+from backpop.codemods.plan.move import Moved, Mover, NotAStringError, attribute_of_column, quoted
+
+_JOINS = ("primaryjoin", "secondaryjoin")
+_ANNOTATIONS = {"foreign", "remote"}
+
+
+def mirrored(project: Project, mover: Mover, forward: Forward) -> dict[str, Moved]:
+    """The arguments of the reverse that say how the two tables are joined, in the order to write them.
+
+    What ``backref(...)`` itself gives wins, and is not in the result. Raises :class:`Refused`.
+    """
+    given = {key: value for key, value in forward.arguments.items() if not _is_none(value)}
+    own = dict(forward.backref.options)
+    result: dict[str, Moved] = {}
+    if "secondary" in given:
+        result["secondary"] = mover.move("secondary", given["secondary"])
+        for key, other in zip(_JOINS, reversed(_JOINS), strict=True):
+            if other in given and key not in own:
+                result[key] = mover.move(key, given[other])
+    else:
+        if "secondaryjoin" in own or "secondaryjoin" in given:
+            raise Refused("BP106", "secondaryjoin without secondary")
+        if "primaryjoin" in given and "primaryjoin" not in own:
+            join = given["primaryjoin"]
+            if has_remote(project, forward, join):
+                result["primaryjoin"] = Moved(quoted(_with_remote_swapped(project, mover, join), mover.quote))
+            else:
+                result["primaryjoin"] = mover.move("primaryjoin", join)
+    if "foreign_keys" in given and "foreign_keys" not in own:
+        result["foreign_keys"] = mover.move("foreign_keys", given["foreign_keys"])
+    if not result and "primaryjoin" not in own and "foreign_keys" not in own:
+        join_text = _inherited_join(project, mover, forward)
+        if join_text is not None:
+            result["primaryjoin"] = Moved(quoted(join_text, mover.quote))
+    return result
+
+
+def _is_none(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and value.value is None
+
+
+def has_remote(project: Project, forward: Forward, join: ast.expr) -> bool:
+    """Whether a join marks columns with ``remote()``; ``remote_side`` then counts for nothing."""
+    if isinstance(join, ast.Constant):
+        return isinstance(join.value, str) and re.search(r"\bremote\s*\(", join.value) is not None
+    for node in ast.walk(join):
+        if isinstance(node, ast.Call):
+            found = project.resolve(node.func, forward.site.scope)
+            if (
+                isinstance(found, External)
+                and found.name.startswith("sqlalchemy.")
+                and found.last == "remote"
+            ):
+                return True
+    return False
+
+
+def _with_remote_swapped(project: Project, mover: Mover, join: ast.expr) -> str:
+    """A join with ``remote()`` taken from what has it and given to the source's other columns."""
+    try:
+        text = str(join.value) if isinstance(join, ast.Constant) else mover.as_string(join)
+        tree = ast.parse(text.strip(), mode="eval").body
+    except (NotAStringError, SyntaxError) as error:
+        raise Refused("BP502", f"remote() in {ast.unparse(join)}: {error}") from error
+    swapped = _RemoteSwap(project, mover.source, mover.target).visit(tree)
+    return ast.unparse(ast.fix_missing_locations(swapped))
+
+
+class _RemoteSwap(ast.NodeTransformer):
+    """On the tree of a registry string: every column is ``Class.attribute`` or ``table.c.column``."""
+
+    def __init__(self, project: Project, source: ClassInfo, target: ClassInfo) -> None:
+        hierarchy = {source, *project.ancestors(source)}, {target, *project.ancestors(target)}
+        self.same = source is target
+        if not self.same and {made for made in hierarchy[0] & hierarchy[1] if project.is_mapped(made)}:
+            raise Refused("BP502", "remote() between classes of one inheritance hierarchy")
+        self.ours, self.theirs = ({name for made in side for name in _names(made)} for side in hierarchy)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        marks: list[str] = []
+        inner: ast.expr = node
+        while (
+            isinstance(inner, ast.Call)
+            and isinstance(inner.func, ast.Name)
+            and inner.func.id in _ANNOTATIONS
+            and len(inner.args) == 1
+        ):
+            marks.append(inner.func.id)
+            inner = inner.args[0]
+        if not marks:
+            return self.generic_visit(node)  # type: ignore[return-value]
+        if "remote" in marks:
+            marks = [mark for mark in marks if mark != "remote"]
+        elif self._side(inner) == "ours":
+            marks.insert(0, "remote")
+        elif self._side(inner) is None:
+            raise Refused("BP502", f"{ast.unparse(node)} is no single column")
+        else:
+            self._refuse(inner)
+        for mark in reversed(marks):
+            inner = ast.Call(ast.Name(mark, ast.Load()), [inner], [])
+        return inner
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        side = self._side(node)
+        if side == "ours":
+            return ast.Call(ast.Name("remote", ast.Load()), [node], [])
+        if side == "theirs":
+            self._refuse(node)
+        return node if side else self.generic_visit(node)  # type: ignore[return-value]
+
+    def _refuse(self, node: ast.expr) -> None:
+        raise Refused("BP502", f"{ast.unparse(node)} has no remote() while other columns do")
+
+    def _side(self, node: ast.expr) -> str | None:
+        """Which side a column is on; "other" for a third table's; None for what is no column."""
+        if not isinstance(node, ast.Attribute):
+            return None
+        owner = ast.unparse(node.value).removesuffix(".c").removesuffix(".columns")
+        simple = owner.rpartition(".")[2]
+        if not all(part.isidentifier() for part in owner.split(".")):
+            return None
+        if simple in self.ours:
+            return "ours"
+        if simple in self.theirs:
+            return "theirs"
+        return "other"
+
+
+def _names(made: ClassInfo) -> Iterator[str]:
+    yield made.name
+    table = made.literal("__tablename__")
+    if isinstance(table, str):
+        yield table
+
+
+# -- joined inheritance
+
+
+def _inherited_join(project: Project, mover: Mover, forward: Forward) -> str | None:
+    """The join to spell out where the source is a joined subclass whose base refers to the target as well.
+
+    The forward is unambiguous then, because SQLAlchemy prefers the source's own table; the reverse is not.
+    """
+    source, target = forward.source, forward.target
+    if not _has_table(source):
+        return None
+    bases = [made for made in project.ancestors(source) if project.is_mapped(made) and _has_table(made)]
+    goals = {target, *(made for made in project.ancestors(target) if project.is_mapped(made))}
+    inherited = [key for made in bases for key in _foreign_keys(project, made) if key[1] in goals]
+    own = [key for key in _foreign_keys(project, source) if key[1] in goals]
+    if not inherited or not own:
+        return None
+    if len(own) > 1 or target in bases:
+        raise Refused("BP503", f"{source.name} and a base of it refer to {target.name}")
+    attribute, owner, column = own[0]
+    try:
+        goal = attribute_of_column(owner, column)
+    except NotAStringError as error:
+        raise Refused("BP503", str(error)) from error
+    return f"{mover.registry_name(target)}.{goal} == {mover.registry_name(source)}.{attribute}"
+
+
+def _has_table(made: ClassInfo) -> bool:
+    return made.member("__tablename__") is not None or made.member("__table__") is not None
+
+
+def _foreign_keys(project: Project, made: ClassInfo) -> Iterator[tuple[str, ClassInfo, str]]:
+    """Foreign keys of the columns in a class body: attribute, class of the target column, its name."""
+    for member in made.members:
+        for node in ast.walk(member.value) if member.value else ():
+            if not (isinstance(node, ast.Call) and node.args):
+                continue
+            func = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if func != "ForeignKey":
+                continue
+            target = node.args[0]
+            if isinstance(target, ast.Constant) and isinstance(target.value, str):
+                table, _, column = target.value.rpartition(".")
+                for goal in (forward for forward in _classes_of_table(project, made, table)):
+                    yield member.name, goal, column
+            elif isinstance(target, ast.Attribute):
+                goal_class = project.resolve(target.value, made.body)
+                if isinstance(goal_class, ClassInfo):
+                    yield member.name, goal_class, target.attr
+
+
+def _classes_of_table(project: Project, near: ClassInfo, table: str) -> Iterator[ClassInfo]:
+    """The classes with this table name among the modules read so far."""
+    for module in project.parsed:
+        for made in module.classes:
+            if made.literal("__tablename__") == table.rpartition(".")[2] and (
+                project.same_registry(near, made) is not False
+            ):
+                yield made

@@ -1,0 +1,107 @@
+"""What planning says: conversions, refusals and notes. Plain values; nothing here decides."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+
+from backpop.codemods.facts import ClassInfo, Site
+
+
+class Refused(Exception):
+    """Raised by a rule that finds that a backref cannot be converted safely."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(f"{code} {detail}")
+        self.code = code
+        self.detail = detail
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Report:
+    """Something said of a place in a file: ``path:line:column: code detail``; counted from 1."""
+
+    path: str
+    line: int
+    column: int
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Import:
+    """``from module import name as alias``; ``import module as alias`` where name is empty."""
+
+    module: str
+    name: str
+    alias: str
+
+    @property
+    def bound(self) -> str:
+        """The name that the statement binds."""
+        return self.alias or self.name or self.module.partition(".")[0]
+
+    @property
+    def text(self) -> str:
+        """The statement."""
+        what = f"from {self.module} import {self.name}" if self.name else f"import {self.module}"
+        return f"{what} as {self.alias}" if self.alias else what
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of the reverse.
+
+    ``text`` may span lines, as its author wrote it; it began in ``column`` then, counted from 0.
+    """
+
+    keyword: str | None
+    text: str
+    column: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.keyword}={self.text}" if self.keyword else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Reverse:
+    """The explicit relationship to write into the body of ``target``."""
+
+    target: ClassInfo
+    name: str
+    factory: str
+    arguments: tuple[Argument, ...]
+    comments: tuple[str, ...]
+    imports: tuple[Import, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """One backref that becomes a pair.
+
+    ``backref`` is the node of the argument in the forward's call, ``name_text`` how the name is spelt
+    there. ``reverse`` is None where the target already has exactly the reverse that is needed.
+    """
+
+    site: Site
+    source: ClassInfo
+    target: ClassInfo
+    forward_name: str
+    reverse_name: str
+    backref: ast.expr
+    name_text: str
+    reverse: Reverse | None
+
+    @property
+    def title(self) -> str:
+        """Both ends, for people: ``Address.user <-> User.addresses``."""
+        return f"{self.source.name}.{self.forward_name} <-> {self.target.name}.{self.reverse_name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The outcome for every backref of a project, in the order of their places."""
+
+    conversions: tuple[Conversion, ...]
+    refusals: tuple[Report, ...]
+    notes: tuple[Report, ...]

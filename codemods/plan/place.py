@@ -1,0 +1,132 @@
+"""How the target's module spells what the reverse needs: the factory, and a free name to bind."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+
+from backpop.codemods.facts import Bound, ClassInfo
+from backpop.codemods.link import External, Project
+from backpop.codemods.plan.forward import RELATIONSHIP, Factory, Forward, factory_of
+from backpop.codemods.plan.model import Import, Refused
+from backpop.codemods.plan.move import Moved, Mover
+
+_SPELLINGS = ("relationship", "relation")
+
+
+def relationship_calls(project: Project, made: ClassInfo) -> Iterator[tuple[ast.Call, Factory]]:
+    """The relationships that stand directly in a class body."""
+    for member in made.members:
+        call = member.value
+        if isinstance(call, ast.Call):
+            for resolved in project.resolve_all(call.func, made.body):
+                factory = factory_of(project, resolved)
+                if factory is not None:
+                    yield call, factory
+                    break
+
+
+def spell_factory(project: Project, mover: Mover, forward: Forward) -> Moved:
+    """The name of the forward's factory in the target's module, imported if need be.
+
+    It must be the same factory: ``db.relationship`` gives the reverse Flask-SQLAlchemy's query class, a plain
+    ``relationship`` does not. Raises :class:`Refused`.
+    """
+    target = forward.target
+    used = Counter(
+        ast.unparse(call.func)
+        for made in (target, *target.module.classes)
+        for call, factory in relationship_calls(project, made)
+        if factory == forward.factory
+        and _last(call.func) in _SPELLINGS
+        and _resolves(project, call.func, forward)
+    )
+    if used:
+        return Moved(used.most_common(1)[0][0])
+    name = next(iter(_in_scope(project, forward)), None)
+    if name is not None:
+        return Moved(name)
+    return _imported(mover, forward)
+
+
+def _last(func: ast.expr) -> str:
+    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+
+
+def _resolves(project: Project, func: ast.expr, forward: Forward) -> bool:
+    """Whether a spelling means the forward's factory where the reverse will stand, not just elsewhere."""
+    return any(
+        factory_of(project, resolved) == forward.factory
+        for resolved in project.resolve_all(func, forward.target.body)
+    ) or (
+        forward.factory.owner is not None
+        and isinstance(func, ast.Attribute)
+        and project.resolve(func.value, forward.target.body) == forward.factory.owner
+    )
+
+
+def _in_scope(project: Project, forward: Forward) -> Iterator[str]:
+    """Spellings that the names bound around the target allow."""
+    target = forward.target
+    owner = forward.factory.owner
+    for scope in target.scope.chain():
+        if scope.kind == "class":
+            continue
+        for name, bindings in scope.bindings.items():
+            if all(binding.type_checking for binding in bindings) or (
+                scope is target.scope and min(binding.line for binding in bindings) >= target.node.lineno
+            ):
+                continue
+            if project.lookup(name, target.body) is not bindings:
+                continue
+            found = project.resolve_all(ast.Name(name), target.body)
+            if owner is not None:
+                if found == [owner]:
+                    yield f"{name}.relationship"
+                continue
+            for one in found:
+                if isinstance(one, External):
+                    if one.name.startswith("sqlalchemy.") and one.last in _SPELLINGS:
+                        yield name
+                    elif one.name == "sqlalchemy.orm":
+                        yield f"{name}.relationship"
+                    elif one.name == "sqlalchemy" and f"{name}.orm." in target.module.source.text:
+                        yield f"{name}.orm.relationship"
+    if owner is None and project.resolve(ast.Name("relationship"), target.body) == External(RELATIONSHIP):
+        yield "relationship"  # from a star import
+
+
+def _imported(mover: Mover, forward: Forward) -> Moved:
+    """An import of the factory to add to the target's module."""
+    project, target = mover.project, forward.target
+    if forward.factory.owner is None:
+        if project.lookup("relationship", target.body):
+            raise Refused("BP505", f"relationship in {target.module.shown}")
+        return Moved("relationship", (Import("sqlalchemy.orm", "relationship", ""),))
+    call = forward.site.node
+    assert isinstance(call, ast.Call)
+    root = call.func.value if isinstance(call.func, ast.Attribute) else call.func
+    if isinstance(root, ast.Name):
+        bindings = project.lookup(root.id, forward.source.body)
+        if len(bindings) == 1 and bindings[0].how is Bound.FROM and not bindings[0].level:
+            if project.lookup(root.id, target.body):
+                raise Refused("BP505", f"{root.id} in {target.module.shown}")
+            binding = bindings[0]
+            wanted = Import(binding.module, binding.imported, root.id if root.id != binding.imported else "")
+            mover.check_cycle(wanted, binding)
+            return Moved(f"{root.id}.relationship", (wanted,))
+    raise Refused("BP504", f"{ast.unparse(root)} is not known in {target.module.shown}")
+
+
+def check_name_is_free(project: Project, forward: Forward) -> None:
+    """Raise :class:`Refused` if the target, or a class that shares its attributes, has the name already.
+
+    With a backref SQLAlchemy refuses another mapped attribute of the name and overwrites a plain one; in a
+    class body the last definition wins.
+    """
+    name, target = forward.backref.name, forward.target
+    for made in (target, *project.ancestors(target), *project.subclasses(target)):
+        own = name in made.body.bindings or any(member.name == name for member in made.members)
+        if own and (made is target or project.is_mapped(made)):
+            raise Refused("BP401", f"{made.name}.{name} at {made.where}")

@@ -1,0 +1,244 @@
+"""One file's text to the facts of :mod:`backpop.codemods.facts`, with ``ast``, in one pass."""
+
+from __future__ import annotations
+
+import ast
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+
+from backpop.codemods.facts import Binding, Bound, ClassInfo, Definition, Module, Place, Scope, Site
+from backpop.codemods.source import Source
+
+# SQLAlchemy 1.x took backref as the eighth positional argument.
+BACKREF_POSITION = 7
+
+_COMPOUND = (
+    ast.If,
+    ast.For,
+    ast.AsyncFor,
+    ast.While,
+    ast.With,
+    ast.AsyncWith,
+    ast.Try,
+    ast.TryStar,
+    ast.Match,
+)
+
+
+class SyntaxUnknownError(Exception):
+    """A file that this Python cannot parse; the message says where and what to do."""
+
+
+def read_module(source: Source, package: tuple[str, ...], name: str) -> Module:
+    """Parse one file and collect its facts.
+
+    Raises :class:`SyntaxUnknownError` where the running Python does not know the file's syntax.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # invalid escapes and the like are the author's business
+            tree = ast.parse(source.text)
+    except SyntaxError as error:
+        version = ".".join(map(str, sys.version_info[:2]))
+        where = f"line {error.lineno}: " if error.lineno else ""
+        raise SyntaxUnknownError(
+            f"{where}{error.msg} (Python {version} cannot parse it; "
+            "if a newer Python can, run backpop under that one)"
+        ) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise SyntaxUnknownError(f"cannot be parsed: {error}") from error
+    module = Module(source, tree, package, name)
+    module.scope = Scope("module", name, tree, module, None)
+    reader = _Reader(module, wanted="backref" in source.text)
+    try:
+        reader.block(tree.body, module.scope, None)
+    except RecursionError as error:
+        raise SyntaxUnknownError("cannot be parsed: nested too deeply") from error
+    return module
+
+
+class _Reader:
+    """Walks the statements of a module; looks into expressions only where a backref may be."""
+
+    def __init__(self, module: Module, wanted: bool) -> None:
+        self.module = module
+        self.wanted = wanted
+
+    def block(self, stmts: Iterable[ast.stmt], scope: Scope, guard: ast.AST | None) -> None:
+        for stmt in stmts:
+            self.statement(stmt, scope, guard)
+
+    def statement(self, stmt: ast.stmt, scope: Scope, guard: ast.AST | None) -> None:
+        if isinstance(stmt, ast.ClassDef):
+            self.class_(stmt, scope, guard)
+        elif isinstance(stmt, Definition):
+            self.function(stmt, scope, guard)
+        elif isinstance(stmt, ast.Import | ast.ImportFrom):
+            self.import_(stmt, scope, guard)
+        else:
+            for target in _targets(stmt):
+                self.bind_target(target, stmt, scope, guard)
+            if isinstance(stmt, _COMPOUND):
+                for part in ast.iter_child_nodes(stmt):
+                    if isinstance(part, ast.expr):
+                        self.scan(part, stmt, scope, guard)
+                for block in _blocks(stmt):
+                    self.block(block, scope, stmt)
+            else:
+                self.scan(stmt, stmt, scope, guard)
+
+    def class_(self, node: ast.ClassDef, scope: Scope, guard: ast.AST | None) -> None:
+        body = Scope("class", node.name, node, self.module, scope)
+        made = ClassInfo(node.name, node, self.module, scope, body, guard)
+        self.module.classes.append(made)
+        self.bind(Binding(Bound.CLASS, node.name, node, node.lineno, scope, guard, made=made))
+        for part in (*node.decorator_list, *node.bases, *node.keywords):
+            self.scan(part, node, scope, guard)
+        self.block(node.body, body, None)
+
+    def function(self, node: Definition, scope: Scope, guard: ast.AST | None) -> None:
+        self.bind(Binding(Bound.DEF, node.name, node, node.lineno, scope, guard))
+        inner = Scope("function", node.name, node, self.module, scope)
+        arguments = node.args
+        for arg in (
+            *arguments.posonlyargs,
+            *arguments.args,
+            *arguments.kwonlyargs,
+            arguments.vararg,
+            arguments.kwarg,
+        ):
+            if arg is not None:
+                self.bind(Binding(Bound.OTHER, arg.arg, arg, arg.lineno, inner, None))
+        for part in (*node.decorator_list, node.args):
+            self.scan(part, node, scope, guard)
+        self.block(node.body, inner, None)
+
+    def import_(self, stmt: ast.Import | ast.ImportFrom, scope: Scope, guard: ast.AST | None) -> None:
+        for alias in stmt.names:
+            if isinstance(stmt, ast.Import):
+                # ``import a.b`` binds a; ``import a.b as c`` binds a.b
+                module = alias.name if alias.asname else alias.name.partition(".")[0]
+                name = alias.asname or module
+                self.bind(Binding(Bound.IMPORT, name, stmt, stmt.lineno, scope, guard, module))
+            else:
+                binding = Binding(
+                    Bound.FROM,
+                    alias.asname or alias.name,
+                    stmt,
+                    stmt.lineno,
+                    scope,
+                    guard,
+                    stmt.module or "",
+                    stmt.level,
+                    alias.name,
+                )
+                if alias.name == "*":
+                    scope.stars.append(binding)
+                else:
+                    self.bind(binding)
+
+    def bind_target(self, target: ast.expr, stmt: ast.stmt, scope: Scope, guard: ast.AST | None) -> None:
+        if isinstance(target, ast.Name):
+            value = None
+            if isinstance(stmt, ast.Assign | ast.AnnAssign):
+                value = stmt.value
+                if value is None:
+                    return  # a bare annotation binds nothing
+            how = Bound.VALUE if value is not None else Bound.OTHER
+            self.bind(Binding(how, target.id, stmt, stmt.lineno, scope, guard, value=value))
+        elif isinstance(target, ast.Tuple | ast.List | ast.Starred):
+            for part in ast.walk(target):
+                if isinstance(part, ast.Name):
+                    self.bind(Binding(Bound.OTHER, part.id, stmt, stmt.lineno, scope, guard))
+
+    def bind(self, binding: Binding) -> None:
+        binding.scope.bindings.setdefault(binding.name, []).append(binding)
+
+    def scan(self, root: ast.AST, stmt: ast.stmt, scope: Scope, guard: ast.AST | None) -> None:
+        if not self.wanted:
+            return
+        for node, inside in _calls(root, ()):
+            if isinstance(node, ast.Call | ast.Dict | ast.Subscript) and _concerns_backref(node):
+                place, owner, attribute = _place(node, inside, stmt, scope, guard)
+                self.module.sites.append(Site(node, stmt, scope, place, self._class_of(owner), attribute))
+
+    def _class_of(self, scope: Scope | None) -> ClassInfo | None:
+        if scope is None:
+            return None
+        return next((made for made in reversed(self.module.classes) if made.body is scope), None)
+
+
+def _calls(node: ast.AST, inside: tuple[ast.AST, ...]) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
+    """Every node below, each with the calls and dictionaries around it, from the outside in."""
+    stack: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(node, inside)]
+    while stack:
+        node, inside = stack.pop()
+        yield node, inside
+        if isinstance(node, ast.Call | ast.Dict | ast.Lambda | ast.IfExp):
+            inside = (*inside, node)
+        stack.extend((child, inside) for child in reversed(list(ast.iter_child_nodes(node))))
+
+
+def _concerns_backref(node: ast.Call | ast.Dict | ast.Subscript) -> bool:
+    """Whether ``backref`` may be given here: as a keyword, by position, in a splat, or as a key."""
+    if isinstance(node, ast.Call):
+        return len(node.args) > BACKREF_POSITION or any(
+            keyword.arg is None or keyword.arg == "backref" for keyword in node.keywords
+        )
+    if isinstance(node, ast.Dict):
+        return any(isinstance(key, ast.Constant) and key.value == "backref" for key in node.keys)
+    return (
+        isinstance(node.ctx, ast.Store)
+        and isinstance(node.slice, ast.Constant)
+        and node.slice.value == "backref"
+    )
+
+
+def _place(
+    node: ast.AST, inside: tuple[ast.AST, ...], stmt: ast.stmt, scope: Scope, guard: ast.AST | None
+) -> tuple[Place, Scope | None, str | None]:
+    """Where a call stands, the class body that it belongs to, and the attribute that it becomes."""
+    target: ast.expr | None = None
+    if isinstance(stmt, ast.Assign) and len(stmt.targets) == 1:
+        target = stmt.targets[0]
+    elif isinstance(stmt, ast.AnnAssign):
+        target = stmt.target
+    direct = isinstance(stmt, ast.Assign | ast.AnnAssign) and stmt.value is node
+    if scope.kind == "class":
+        if direct and isinstance(target, ast.Name):
+            return (Place.CONDITIONAL if guard else Place.BODY), scope, target.id
+        return Place.OTHER, scope, None
+    if scope.kind == "function" and scope.parent is not None and scope.parent.kind == "class":
+        return Place.METHOD, scope.parent, scope.name
+    if direct and isinstance(target, ast.Attribute):
+        return Place.ASSIGNED, None, target.attr
+    if any(isinstance(outer, ast.Dict | ast.Call) for outer in inside):
+        return Place.PROPERTIES, None, None
+    return Place.OTHER, None, None
+
+
+def _targets(stmt: ast.stmt) -> list[ast.expr]:
+    """The targets that a statement binds in its own scope."""
+    targets: list[ast.expr] = []
+    if isinstance(stmt, ast.Assign):
+        targets = list(stmt.targets)
+    elif isinstance(stmt, ast.AnnAssign | ast.AugAssign | ast.For | ast.AsyncFor):
+        targets = [stmt.target]
+    elif isinstance(stmt, ast.With | ast.AsyncWith):
+        targets = [item.optional_vars for item in stmt.items if item.optional_vars is not None]
+    elif isinstance(stmt, ast.Delete):
+        targets = stmt.targets
+    return targets
+
+
+def _blocks(stmt: ast.stmt) -> Iterator[list[ast.stmt]]:
+    """The statement lists within a compound statement."""
+    for name in ("body", "orelse", "finalbody"):
+        block = getattr(stmt, name, None)
+        if block:
+            yield block
+    for handler in getattr(stmt, "handlers", ()):
+        yield handler.body
+    for case in getattr(stmt, "cases", ()):
+        yield case.body

@@ -1,0 +1,101 @@
+"""The forward side: ``backref=...`` becomes ``back_populates=...`` where it stands."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+import libcst as cst
+
+from backpop.codemods.plan.model import Conversion
+from backpop.codemods.read import BACKREF_POSITION
+from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
+from backpop.codemods.source import Source
+
+
+class _ReplaceBackref(cst.CSTTransformer):
+    """Replaces the backref argument of chosen calls, counted in source order among those that have one."""
+
+    def __init__(self, names: dict[int, str]) -> None:
+        super().__init__()
+        self.names = names
+        self.seen = 0
+        self.open: list[int | None] = []
+
+    def visit_Call(self, node: cst.Call) -> None:
+        rank = None
+        if _backref_index(node) is not None:
+            rank, self.seen = self.seen, self.seen + 1
+        self.open.append(rank)
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
+        rank = self.open.pop()
+        index = _backref_index(original_node)
+        if rank is None or index is None or rank not in self.names:
+            return updated_node
+        args = list(updated_node.args)
+        args[index] = args[index].with_changes(
+            keyword=cst.Name("back_populates"),
+            equal=args[index].equal
+            if args[index].keyword
+            else cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
+            value=cst.parse_expression(self.names[rank]),
+        )
+        return updated_node.with_changes(args=args)
+
+
+def _backref_index(node: cst.Call) -> int | None:
+    for index, arg in enumerate(node.args):
+        if arg.keyword is not None and arg.keyword.value == "backref":
+            return index
+    positional = [index for index, arg in enumerate(node.args) if arg.keyword is None and arg.star != "**"]
+    return positional[BACKREF_POSITION] if len(positional) > BACKREF_POSITION else None
+
+
+def _has_backref(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and (
+        len(node.args) > BACKREF_POSITION or any(keyword.arg == "backref" for keyword in node.keywords)
+    )
+
+
+def forward_edit(source: Source, conversions: Sequence[Conversion]) -> TextEdit | None:
+    """The edit of one statement that holds the forwards of ``conversions``.
+
+    Raises :class:`LayoutError` where the statement does not have its lines to itself.
+    """
+    site = conversions[0].site
+    block = next(
+        (stmt for stmt in (site.stmt, conversions[0].source.node) if has_own_lines(source, stmt)),
+        None,
+    )
+    if block is None:
+        raise LayoutError("the statement shares its line with others")
+    calls = sorted(
+        (node for node in ast.walk(block) if isinstance(node, ast.Call) and _has_backref(node)),
+        key=lambda node: (node.lineno, node.col_offset, -(node.end_lineno or 0), -(node.end_col_offset or 0)),
+    )
+    names = {
+        calls.index(one.site.node): one.name_text
+        for one in conversions
+        if isinstance(one.site.node, ast.Call)
+    }
+    return transform_lines(
+        source, first_line(block), block.end_lineno or block.lineno, _ReplaceBackref(names)
+    )
+
+
+def first_line(stmt: ast.stmt) -> int:
+    """The first line of a statement, its decorators included."""
+    decorators: list[ast.expr] = getattr(stmt, "decorator_list", [])
+    return min([stmt.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def has_own_lines(source: Source, stmt: ast.stmt) -> bool:
+    """Whether nothing but white space and a comment stands beside a statement on its lines."""
+    start, end = source.span(stmt)
+    if first_line(stmt) != stmt.lineno:
+        return True
+    line = source.line_of(start)
+    before = source.text[source.line_starts[line - 1] : start]
+    after = source.text[end : source.line_end(source.line_of(max(start, end - 1)))].strip()
+    return not before.strip() and (not after or after.startswith("#"))

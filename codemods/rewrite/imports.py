@@ -1,0 +1,309 @@
+"""Imports: names that the reverses need, and names that nothing uses any more."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+import libcst as cst
+
+from backpop.codemods.facts import Binding, Bound, Module
+from backpop.codemods.link import External, Project
+from backpop.codemods.plan.model import Conversion, Import
+from backpop.codemods.rewrite.forward import has_own_lines
+from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
+
+
+class _EditNames(cst.CSTTransformer):
+    """Adds names to, and takes names from, one ``from ... import ...`` statement."""
+
+    def __init__(self, add: Sequence[Import], remove: Collection[str], indent: str, room: int) -> None:
+        super().__init__()
+        self.add = add
+        self.remove = remove
+        self.indent = indent
+        self.room = room  # columns left for the names of a statement without parentheses
+
+    def leave_ImportFrom(self, original_node: cst.ImportFrom, updated_node: cst.ImportFrom) -> cst.ImportFrom:
+        if isinstance(updated_node.names, cst.ImportStar):
+            return updated_node
+        names = list(updated_node.names)
+        was_sorted = _is_sorted(names)
+        for bound in sorted(self.remove):
+            names = _without(names, bound)
+        node = updated_node.with_changes(names=names)
+        for wanted in self.add:
+            node = _with(node, wanted, was_sorted)
+        if node.lpar is None and self.add and len(cst.Module([]).code_for_node(node)) > self.room:
+            node = _one_per_line(node, self.indent)
+        return node
+
+
+def _key(alias: cst.ImportAlias) -> str:
+    return str(alias.evaluated_name)
+
+
+def _is_sorted(names: Sequence[cst.ImportAlias]) -> bool:
+    keys = [_key(alias) for alias in names]
+    return any(keys == sorted(keys, key=order) for order in _ORDERS)
+
+
+def _by_kind(name: str) -> str:
+    """isort's order: constants, classes, then the rest."""
+    return f"{0 if name.isupper() else 1 if name[:1].isupper() else 2}{name}"
+
+
+_ORDERS: tuple[Callable[[str], str], ...] = (str, str.lower, _by_kind)
+
+
+def _without(names: list[cst.ImportAlias], bound: str) -> list[cst.ImportAlias]:
+    for index, alias in enumerate(names):
+        if (alias.evaluated_alias or alias.evaluated_name) != bound:
+            continue
+        rest = names[:index] + names[index + 1 :]
+        if index == len(names) - 1 and rest:
+            rest[-1] = rest[-1].with_changes(comma=alias.comma)
+        return rest
+    return names
+
+
+def _with(node: cst.ImportFrom, wanted: Import, in_order: bool) -> cst.ImportFrom:
+    assert not isinstance(node.names, cst.ImportStar)
+    names = list(node.names)
+    alias = cst.ImportAlias(
+        cst.Name(wanted.name), cst.AsName(cst.Name(wanted.alias)) if wanted.alias else None
+    )
+    index = len(names)
+    if in_order:
+        keys = [_key(one) for one in names]
+        order = next(order for order in _ORDERS if keys == sorted(keys, key=order))
+        index = next((at for at, key in enumerate(keys) if order(key) > order(wanted.name)), index)
+    separator = _separator(node)
+    if index < len(names):
+        names.insert(index, alias.with_changes(comma=separator))
+        return node.with_changes(names=names)
+    last = names[-1]
+    rpar = node.rpar
+    between: cst.Comma = separator
+    if rpar is not None and isinstance(rpar.whitespace_before, cst.ParenthesizedWhitespace):
+        comment = rpar.whitespace_before.first_line.comment
+        if comment is not None and isinstance(separator.whitespace_after, cst.ParenthesizedWhitespace):
+            line = rpar.whitespace_before.first_line  # the comment of what was the last name stays with it
+            between = separator.with_deep_changes(separator.whitespace_after, first_line=line)
+            rpar = rpar.with_deep_changes(
+                rpar.whitespace_before,
+                first_line=line.with_changes(comment=None, whitespace=cst.SimpleWhitespace("")),
+            )
+    names[-1] = last.with_changes(comma=between)
+    names.append(alias.with_changes(comma=last.comma))
+    return node.with_changes(names=names, rpar=rpar)
+
+
+def _separator(node: cst.ImportFrom) -> cst.Comma:
+    """The comma between two names of a statement, with the white space that follows it there."""
+    assert not isinstance(node.names, cst.ImportStar)
+    space: cst.BaseParenthesizableWhitespace = cst.SimpleWhitespace(" ")
+    if len(node.names) > 1 and isinstance(node.names[0].comma, cst.Comma):
+        space = node.names[0].comma.whitespace_after
+    elif node.lpar is not None:
+        space = node.lpar.whitespace_after
+        if isinstance(space, cst.SimpleWhitespace):
+            space = cst.SimpleWhitespace(" ")
+    if isinstance(space, cst.ParenthesizedWhitespace):
+        line = space.first_line.with_changes(comment=None, whitespace=cst.SimpleWhitespace(""))
+        space = space.with_changes(first_line=line, empty_lines=())
+    return cst.Comma(whitespace_after=space)
+
+
+def _one_per_line(node: cst.ImportFrom, indent: str) -> cst.ImportFrom:
+    assert not isinstance(node.names, cst.ImportStar)
+    inside = cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace(indent))
+    closing = cst.ParenthesizedWhitespace(indent=True)
+    names = [alias.with_changes(comma=cst.Comma(whitespace_after=inside)) for alias in node.names[:-1]]
+    names.append(node.names[-1].with_changes(comma=cst.Comma()))
+    return node.with_changes(
+        names=names,
+        lpar=cst.LeftParen(whitespace_after=inside),
+        rpar=cst.RightParen(whitespace_before=closing),
+    )
+
+
+def import_edits(
+    project: Project,
+    module: Module,
+    needed: Sequence[Import],
+    converted: Sequence[Conversion],
+    before_line: int,
+    line_length: int,
+) -> Iterator[TextEdit]:
+    """The edits of a module's imports.
+
+    ``needed`` are imports to add, above line ``before_line``; ``converted`` the forwards of this module
+    that lose their backref, and with it perhaps the last use of what it imports for that.
+    """
+    source = module.source
+    wanted = {one for one in needed if not _is_bound(module, one)}
+    unused = list(_unused(project, module, converted))
+    touched: dict[ast.ImportFrom, tuple[list[Import], set[str]]] = {}
+    for one in sorted(wanted):
+        stmt = _statement_for(module, one, before_line)
+        if stmt is not None:
+            touched.setdefault(stmt, ([], set()))[0].append(one)
+            wanted.discard(one)
+    for binding in unused:
+        node = binding.node
+        if isinstance(node, ast.ImportFrom) and has_own_lines(source, node):
+            touched.setdefault(node, ([], set()))[1].add(binding.name)
+    for stmt, (add, remove) in touched.items():
+        first, last = stmt.lineno, stmt.end_lineno or stmt.lineno
+        if not add and len(remove) == len(stmt.names):
+            if "#" not in source.text[source.line_starts[first - 1] : source.line_end(last)]:
+                yield _removed(module, first, last)
+            continue
+        edit = transform_lines(source, first, last, _EditNames(add, remove, source.indent_unit, line_length))
+        if (
+            edit is not None
+            and remove
+            and _comments(edit.new) < _comments(source.text[edit.start : edit.end])
+        ):
+            edit = transform_lines(source, first, last, _EditNames(add, (), source.indent_unit, line_length))
+        if edit is not None:
+            yield edit
+    if wanted:
+        yield _new_statements(module, sorted(wanted), before_line)
+
+
+def _comments(text: str) -> int:
+    return text.count("#")
+
+
+def _is_bound(module: Module, wanted: Import) -> bool:
+    return any(
+        binding.module == wanted.module and binding.imported == wanted.name and not binding.type_checking
+        for binding in module.scope.bindings.get(wanted.bound, ())
+    )
+
+
+def _statement_for(module: Module, wanted: Import, before_line: int) -> ast.ImportFrom | None:
+    """The statement at the top of a module that already imports from the same place."""
+    if not wanted.name:
+        return None
+    for stmt in module.tree.body:
+        if (
+            isinstance(stmt, ast.ImportFrom)
+            and stmt.module == wanted.module
+            and not stmt.level
+            and stmt.lineno < before_line
+            and stmt.names[0].name != "*"
+            and has_own_lines(module.source, stmt)
+        ):
+            return stmt
+    return None
+
+
+def _new_statements(module: Module, wanted: Sequence[Import], before_line: int) -> TextEdit:
+    """New import statements: after the last import of SQLAlchemy, else after the last import, else on top."""
+    source = module.source
+    newline = source.newline
+    text = "".join(one.text + newline for one in wanted)
+    imports = [
+        stmt
+        for stmt in module.tree.body
+        if isinstance(stmt, ast.Import | ast.ImportFrom) and stmt.lineno < before_line
+    ]
+    related = [
+        stmt for stmt in imports if any(name.partition(".")[0] == "sqlalchemy" for name in _modules_of(stmt))
+    ]
+    after: list[ast.stmt] = [*(related or imports)[-1:]]
+    body = module.tree.body
+    if not after and body and ast.get_docstring(module.tree, clean=False) is not None:
+        after, text = body[:1], newline + text
+    if after:
+        offset = source.line_end(after[0].end_lineno or after[0].lineno)
+        if not source.text[:offset].endswith(("\n", "\r")):
+            raise LayoutError("the import shares the last line of the file")
+        return TextEdit(offset, offset, text)
+    line = min([body[0].lineno, *(d.lineno for d in getattr(body[0], "decorator_list", ()))])
+    offset = source.line_starts[line - 1]
+    return TextEdit(offset, offset, text + newline * 2)
+
+
+def _modules_of(stmt: ast.Import | ast.ImportFrom) -> list[str]:
+    if isinstance(stmt, ast.ImportFrom):
+        return [] if stmt.level else [stmt.module or ""]
+    return [alias.name for alias in stmt.names]
+
+
+def _removed(module: Module, first: int, last: int) -> TextEdit:
+    """Whole lines taken out, with one of two blank lines that would then meet."""
+    source = module.source
+    start, end = source.line_starts[first - 1], source.line_end(last)
+    blank_before = first > 1 and not source.line_text(first - 1).strip()
+    blank_after = (
+        last < len(source.line_starts)
+        and not source.line_text(last + 1).strip()
+        and (last + 1 < len(source.line_starts))
+    )
+    if blank_after and (blank_before or first == 1):
+        end = source.line_end(last + 1)
+    return TextEdit(start, end, "")
+
+
+def _unused(project: Project, module: Module, converted: Sequence[Conversion]) -> Iterator[Binding]:
+    """Imports from SQLAlchemy whose every use was in a backref that is now gone."""
+    gone = {
+        node
+        for conversion in converted
+        for node in ast.walk(conversion.backref)
+        if isinstance(node, ast.Name)
+    } - {
+        node
+        for conversion in converted
+        for node in ast.walk(_name_node(conversion))
+        if isinstance(node, ast.Name)
+    }
+    for name in sorted({node.id for node in gone}):
+        if any(use not in gone for use in module.loads.get(name, ())):
+            continue
+        scopes = {scope for conversion in converted for scope in conversion.site.scope.chain()}
+        bindings = [binding for scope in scopes for binding in scope.bindings.get(name, ())]
+        if len(bindings) != 1 or bindings[0].how is not Bound.FROM or bindings[0].guard is not None:
+            continue
+        found = project.resolve(ast.Name(name), bindings[0].scope)
+        if not (isinstance(found, External) and found.name.startswith("sqlalchemy.")):
+            continue
+        if not _exported(project, module, name):
+            yield bindings[0]
+
+
+def _name_node(conversion: Conversion) -> ast.expr:
+    """The part of the backref that stays: the name."""
+    return ast.parse(conversion.name_text, mode="eval").body
+
+
+def _exported(project: Project, module: Module, name: str) -> bool:
+    """Whether a name of a module is used from outside of it."""
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Constant) and node.value == name and "__all__" in module.scope.bindings:
+            return True
+    for other in project.parsed:
+        if other is module:
+            continue
+        scopes = [
+            other.scope,
+            *(made.body for made in other.classes),
+            *(made.scope for made in other.classes),
+        ]
+        for scope in scopes:
+            for bindings in scope.bindings.values():
+                for binding in bindings:
+                    if (
+                        binding.how is Bound.FROM
+                        and binding.imported == name
+                        and (project.find_module(binding.module, binding.level, other) is module)
+                    ):
+                        return True
+            for star in scope.stars:
+                if name in other.loads and project.find_module(star.module, star.level, other) is module:
+                    return True
+    return False

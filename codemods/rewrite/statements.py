@@ -1,0 +1,56 @@
+"""One statement of a file, through a libcst transformer, back as the smallest edit of the text."""
+
+from __future__ import annotations
+
+import os.path
+from dataclasses import dataclass
+
+import libcst as cst
+
+from backpop.codemods.source import Source
+
+
+class LayoutError(Exception):
+    """A statement that cannot be taken out of its file and put back; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextEdit:
+    """Replace the text ``[start, end)`` of a file by ``new``."""
+
+    start: int
+    end: int
+    new: str
+
+
+def transform_lines(
+    source: Source, first: int, last: int, transformer: cst.CSTTransformer
+) -> TextEdit | None:
+    """Run a transformer over whole lines of a file (counted from 1, both included).
+
+    The lines must hold complete statements of one block; libcst parses them alone, as the body of a class
+    where they are indented. Returns the edit, without the text that stays at either end; None if nothing
+    changed. Raises :class:`LayoutError` where libcst cannot parse the lines or does not give them back.
+    """
+    start, end = source.line_starts[first - 1], source.line_end(last)
+    old = source.text[start:end]
+    head = f"class _:{source.newline}" if old[:1] in {" ", "\t", "\f"} else ""
+    try:
+        tree = cst.parse_module(head + old)
+    except cst.ParserSyntaxError as error:
+        raise LayoutError(f"line {first}: {error.message}") from error
+    if tree.code != head + old:
+        raise LayoutError(f"line {first} is not parsed without loss")
+    code = tree.visit(transformer).code
+    if not code.startswith(head):
+        raise LayoutError(f"line {first} cannot be put back")
+    return smallest(start, old, code[len(head) :])
+
+
+def smallest(start: int, old: str, new: str) -> TextEdit | None:
+    """The edit that turns ``old``, at offset ``start``, into ``new``, without their common ends."""
+    if old == new:
+        return None
+    left = len(os.path.commonpath((old, new)))
+    right = len(os.path.commonpath((old[left:][::-1], new[left:][::-1])))
+    return TextEdit(start + left, start + len(old) - right, new[left : len(new) - right])

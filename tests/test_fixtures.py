@@ -1,0 +1,44 @@
+"""Every folder of ``fixtures`` is a case: what the tool makes of ``before`` is ``after``, byte for byte.
+
+Beside the two trees, a case may have
+
+* ``expected.txt``: what is refused, sorted lines ``path:line CODE``; nothing is refused without it;
+* ``no-import``: why SQLAlchemy cannot load the models; without it, both trees map the same.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from graph import assert_same_graph
+from tool import convert, files_of
+
+FIXTURES = Path(__file__).with_name("fixtures")
+CASES = sorted(path for path in FIXTURES.iterdir() if path.is_dir())
+LOADABLE = [case for case in CASES if not (case / "no-import").exists()]
+
+
+def _name(case: Path) -> str:
+    return case.name
+
+
+@pytest.mark.parametrize("case", CASES, ids=_name)
+def test_conversion(case: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    shutil.copytree(case / "before", tree, ignore=shutil.ignore_patterns("__pycache__"))
+    files, refusals = convert(tree)
+    expected = case / "expected.txt"
+    assert refusals == (expected.read_text("utf-8").splitlines() if expected.exists() else [])
+    assert files == files_of(case / "after")
+
+    again, refusals_again = convert(tree)
+    assert again == files
+    # What was added may have moved them to other lines.
+    assert [line.split()[1] for line in refusals_again] == [line.split()[1] for line in refusals]
+
+
+@pytest.mark.parametrize("case", LOADABLE, ids=_name)
+def test_both_trees_map_the_same(case: Path) -> None:
+    assert_same_graph(case / "before", case / "after")
