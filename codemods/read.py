@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -24,6 +25,25 @@ _COMPOUND = (
     ast.TryStar,
     ast.Match,
 )
+
+
+_FACTORY_CALL = re.compile(rb"(?:relation(?:ship)?|dynamic_loader)[ \t]*\(")
+_KEYWORD = re.compile(rb"\w[ \t]*=(?!=)")
+_WINDOW = 1000  # bytes of a call that are looked at
+
+
+def may_hold_backref(data: bytes) -> bool:
+    """Whether the bytes of a file may hold a backref: by that word, or by as many positional arguments."""
+    if b"backref" in data:
+        return True
+    if b"relation" not in data and b"dynamic_loader" not in data:
+        return False
+    for match in _FACTORY_CALL.finditer(data):
+        start = match.end()
+        keyword = _KEYWORD.search(data, start, start + _WINDOW)
+        if data.count(b",", start, keyword.start() if keyword else start + _WINDOW) >= BACKREF_POSITION:
+            return True
+    return False
 
 
 class SyntaxUnknownError(Exception):
@@ -50,7 +70,7 @@ def read_module(source: Source, package: tuple[str, ...], name: str) -> Module:
         raise SyntaxUnknownError(f"cannot be parsed: {error}") from error
     module = Module(source, tree, package, name)
     module.scope = Scope("module", name, tree, module, None)
-    reader = _Reader(module, wanted="backref" in source.text)
+    reader = _Reader(module, wanted=may_hold_backref(source.data))
     try:
         reader.block(tree.body, module.scope, None)
     except RecursionError as error:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from backpop.codemods.facts import Module
 from backpop.codemods.link import Layout, Project
 from backpop.codemods.plan.model import Report
-from backpop.codemods.read import SyntaxUnknownError, read_module
+from backpop.codemods.read import SyntaxUnknownError, may_hold_backref, read_module
 from backpop.codemods.source import UnreadableError, decode
 
 # A file with one of these may define models, and its bytes are kept until something asks for them.
@@ -47,7 +47,7 @@ def scan(files: Sequence[str], root: str) -> Scan:
         content = _read(path, problems)
         if content is None:
             continue
-        if b"backref" in content:
+        if may_hold_backref(content):
             mentions.append(path)
             data[path] = content
         elif b"class " in content and any(mark in content for mark in _MAY_DEFINE_MODELS):

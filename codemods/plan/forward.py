@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import keyword
+import sys
 from dataclasses import dataclass
 
 from backpop.codemods.facts import Bound, ClassInfo, Place, Scope, Site
@@ -136,8 +137,6 @@ def _factory(project: Project, site: Site, func: ast.expr) -> Factory | None:
     if not has_backref:
         return None
     name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-    if name == "Column" or (found != [] and all(_foreign(project, resolved) for resolved in found)):
-        return None
     if name in _FACTORIES and isinstance(func, ast.Attribute) and _looks_like_flask(site, func.value):
         owner = project.resolve(func.value, site.scope)
         if owner is not None:
@@ -146,10 +145,34 @@ def _factory(project: Project, site: Site, func: ast.expr) -> Factory | None:
         if isinstance(site.stmt, ast.Assign) and not _splatted(site):
             return None
         raise Refused("BP103", "backref stands in a dictionary of arguments")
-    text = site.scope.module.source.text
-    if "relation" in name.lower() or "sqlalchemy" in text or "relationship" in text:
+    suspicious = "relation" in name.lower() or "sqlalchemy" in site.scope.module.source.text
+    known = [may_be for resolved in found if (may_be := _may_be_factory(project, resolved)) is not None]
+    if any(known) or (suspicious and len(known) < max(len(found), 1)):
         raise Refused("BP105", f"{ast.unparse(func)}() is not known to make a relationship")
     return None
+
+
+def _may_be_factory(project: Project, resolved: Resolved, depth: int = 3) -> bool | None:
+    """Whether something that is no factory itself passes on to one; None where that cannot be told."""
+    if isinstance(resolved, External):
+        top = resolved.name.partition(".")[0]
+        return False if top in _OTHER_LIBRARIES or top in sys.stdlib_module_names else None
+    if isinstance(resolved, ClassInfo):
+        bases = [base for one in (resolved, *project.ancestors(resolved)) for base in project.bases(one)]
+        return any(isinstance(base, External) and base.name.startswith("sqlalchemy.") for base in bases)
+    body: ast.AST
+    if isinstance(resolved, Opaque) and isinstance(resolved.binding.node, ast.FunctionDef):
+        body, scope = resolved.binding.node, resolved.binding.scope
+    elif isinstance(resolved, Value):
+        body, scope = resolved.expr, resolved.scope
+    else:
+        return None
+    names = [node for node in ast.walk(body) if isinstance(node, ast.Name | ast.Attribute)]
+    inner = [one for node in names for one in project.resolve_all(node, scope) if one != resolved]
+    return any(factory_of(project, one) is not None for one in inner) or (
+        depth > 0
+        and any(_may_be_factory(project, one, depth - 1) for one in inner if isinstance(one, Opaque | Value))
+    )
 
 
 def factory_of(project: Project, resolved: Resolved) -> Factory | None:
@@ -187,21 +210,6 @@ def _looks_like_flask(site: Site, owner: ast.expr) -> bool:
         and ast.unparse(node.value) == text
         for node in ast.walk(site.owner.node)
     )
-
-
-def _foreign(project: Project, resolved: Resolved) -> bool:
-    """Whether something is certainly not SQLAlchemy's relationship."""
-    if isinstance(resolved, External):
-        top = resolved.name.partition(".")[0]
-        return top in _OTHER_LIBRARIES or (
-            "relation" not in resolved.last.lower() and resolved.name != "builtins.dict"
-        )
-    if isinstance(resolved, ClassInfo):
-        bases = [base for one in (resolved, *project.ancestors(resolved)) for base in project.bases(one)]
-        return any(
-            isinstance(base, External) and base.name.partition(".")[0] in _OTHER_LIBRARIES for base in bases
-        )
-    return False
 
 
 # -- the arguments
