@@ -74,6 +74,12 @@ class Reverse:
     comments: tuple[str, ...]
     imports: tuple[Import, ...]
 
+    def reads(self) -> set[str]:
+        """The bare names that the statement reads in the target's module."""
+        texts = [self.factory, *(argument.text.strip() for argument in self.arguments)]
+        trees = (ast.parse(f"({text}\n)", mode="eval") for text in texts)
+        return {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+
 
 @dataclass(frozen=True, slots=True)
 class Conversion:

@@ -11,7 +11,7 @@ from pathlib import Path
 from backpop.codemods.edits import Edit, FileChange
 from backpop.codemods.facts import ClassInfo, Module
 from backpop.codemods.link import Project
-from backpop.codemods.plan.model import Conversion, Import, Reverse
+from backpop.codemods.plan.model import Conversion, Reverse
 from backpop.codemods.plan.place import relationship_calls
 from backpop.codemods.rewrite.forward import forward_edit
 from backpop.codemods.rewrite.imports import import_edits
@@ -127,25 +127,13 @@ class _File:
         ]
 
     def _import_edits(self, forwards: Sequence[Conversion], reverses: Sequence[Conversion]) -> list[TextEdit]:
-        needed: list[Import] = []
+        written = [conversion.reverse for conversion in reverses if conversion.reverse is not None]
         before_line = len(self.module.source.line_starts)
-        for conversion in reverses:
-            if conversion.reverse is not None and conversion.reverse.imports:
-                needed += conversion.reverse.imports
-                outermost = next(
-                    stmt for stmt in self.module.tree.body if _holds(stmt, conversion.target.node)
-                )
+        for reverse in written:
+            if reverse.imports:
+                outermost = next(stmt for stmt in self.module.tree.body if _holds(stmt, reverse.target.node))
                 before_line = min(before_line, outermost.lineno)
-        return list(
-            import_edits(
-                self.project,
-                self.module,
-                list(dict.fromkeys(needed)),
-                forwards,
-                before_line,
-                self.line_length,
-            )
-        )
+        return list(import_edits(self.project, self.module, written, forwards, before_line, self.line_length))
 
     def _encoded(self, found: list[TextEdit]) -> list[Edit]:
         source = self.module.source

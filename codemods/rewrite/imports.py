@@ -9,7 +9,7 @@ import libcst as cst
 
 from backpop.codemods.facts import Binding, Bound, Module
 from backpop.codemods.link import External, Project
-from backpop.codemods.plan.model import Conversion, Import
+from backpop.codemods.plan.model import Conversion, Import, Reverse
 from backpop.codemods.rewrite.forward import has_own_lines
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
 
@@ -131,19 +131,22 @@ def _one_per_line(node: cst.ImportFrom, indent: str) -> cst.ImportFrom:
 def import_edits(
     project: Project,
     module: Module,
-    needed: Sequence[Import],
+    reverses: Sequence[Reverse],
     converted: Sequence[Conversion],
     before_line: int,
     line_length: int,
 ) -> Iterator[TextEdit]:
     """The edits of a module's imports.
 
-    ``needed`` are imports to add, above line ``before_line``; ``converted`` the forwards of this module
-    that lose their backref, and with it perhaps the last use of what it imports for that.
+    ``reverses`` are those written into this module, whose imports go above line ``before_line``;
+    ``converted`` the forwards of this module that lose their backref, and with it perhaps the last use of
+    what it imports for that.
     """
     source = module.source
+    needed = dict.fromkeys(one for reverse in reverses for one in reverse.imports)
+    kept = {name for reverse in reverses for name in reverse.reads()}
     wanted = {one for one in needed if not _is_bound(module, one)}
-    unused = list(_unused(project, module, converted))
+    unused = [binding for binding in _unused(project, module, converted) if binding.name not in kept]
     touched: dict[ast.ImportFrom, tuple[list[Import], set[str]]] = {}
     for one in sorted(wanted):
         stmt = _statement_for(module, one, before_line)
