@@ -9,7 +9,7 @@ from backpop.codemods.link import Project
 from backpop.codemods.plan.forward import Forward, recognise
 from backpop.codemods.plan.model import Conversion, Plan, Refused, Report
 from backpop.codemods.plan.place import check_name_is_free
-from backpop.codemods.plan.reverse import existing_reverse, reverse_of, same_reverse
+from backpop.codemods.plan.reverse import has_reverse, reverse_of
 
 
 def plan_to_back_populates(project: Project, modules: list[Module]) -> Plan:
@@ -44,14 +44,10 @@ def plan_to_back_populates(project: Project, modules: list[Module]) -> Plan:
 
 
 def _convert(project: Project, forward: Forward) -> Conversion:
-    existing = existing_reverse(project, forward)
     reverse = None
-    if existing is None:
+    if not has_reverse(project, forward):
         check_name_is_free(project, forward)
         reverse = reverse_of(project, forward)
-    elif not same_reverse(project, forward, existing):
-        where = f"{forward.target.module.shown}:{existing.lineno}"
-        raise Refused("BP403", f"{forward.target.name}.{forward.backref.name} at {where}")
     source = forward.site.scope.module.source
     return Conversion(
         site=forward.site,

@@ -95,7 +95,8 @@ def recognise(project: Project, site: Site) -> Forward | None:
     ):
         raise Refused("BP106", "backref and back_populates on one relationship")
     arguments.pop("back_populates", None)
-    target, by_string = find_target(project, site, source, arguments.pop("argument", None))
+    argument = arguments.pop("argument", None) or _annotated_target(project, site)
+    target, by_string = find_target(project, source, site.scope, argument)
     return Forward(site, source, name, factory, backref, target, by_string, arguments)
 
 
@@ -330,29 +331,32 @@ def _target(site: Site) -> ast.expr:
 
 
 def find_target(
-    project: Project, site: Site, source: ClassInfo, argument: ast.expr | None
+    project: Project, source: ClassInfo, scope: Scope, argument: ast.expr
 ) -> tuple[ClassInfo, bool]:
-    """The class that a relationship points at, and whether a string names it.
+    """The class that the first argument of a relationship of ``source`` names, and whether a string does.
 
     Raises :class:`Refused` where that is not one certain mapped class of the project.
     """
-    scope = site.scope
-    if argument is None:
-        annotation = site.stmt.annotation if isinstance(site.stmt, ast.AnnAssign) else None
-        argument = annotated_class(annotation)
-        if argument is None:
-            raise Refused("BP204", "no target is given")
-        if isinstance(argument, ast.Name | ast.Attribute) and project.resolve(argument, scope) is None:
-            # a name for type checkers alone; SQLAlchemy then looks it up in the registry, as a string
-            argument = ast.Constant(ast.unparse(argument))
     if isinstance(argument, ast.Lambda):
         scope = next(outer for outer in scope.chain() if outer.kind != "class")
         argument = argument.body
-    if isinstance(argument, ast.Attribute) and argument.attr == "__name__":
-        target, _ = _by_object(project, source, argument.value, scope)
-        return _mapped(project, target), True
+    by_class_name = isinstance(argument, ast.Attribute) and argument.attr == "__name__"
+    if isinstance(argument, ast.Attribute) and by_class_name:
+        argument = argument.value
     target, by_string = _by_object(project, source, argument, scope)
-    return _mapped(project, target), by_string
+    return _mapped(project, target), by_string or by_class_name
+
+
+def _annotated_target(project: Project, site: Site) -> ast.expr:
+    """The target of a relationship that is given by its annotation alone."""
+    annotation = site.stmt.annotation if isinstance(site.stmt, ast.AnnAssign) else None
+    argument = annotated_class(annotation)
+    if argument is None:
+        raise Refused("BP204", "no target is given")
+    if isinstance(argument, ast.Name | ast.Attribute) and project.resolve(argument, site.scope) is None:
+        # a name for type checkers alone; SQLAlchemy then looks it up in the registry, as a string
+        return ast.Constant(ast.unparse(argument))
+    return argument
 
 
 def _by_object(project: Project, source: ClassInfo, expr: ast.expr, scope: Scope) -> tuple[ClassInfo, bool]:

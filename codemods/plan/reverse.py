@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import io
+import tokenize
 
-from backpop.codemods.facts import ClassInfo
 from backpop.codemods.link import Project
-from backpop.codemods.plan.forward import Forward, factory_of, find_target
+from backpop.codemods.plan.forward import Forward, find_target
 from backpop.codemods.plan.joins import has_remote, mirrored
 from backpop.codemods.plan.model import Argument, Import, Refused, Reverse
 from backpop.codemods.plan.move import Mover, quoted
-from backpop.codemods.plan.place import check_name_is_free, spell_factory
+from backpop.codemods.plan.place import relationship_calls, spell_factory
 
 # What a generated reverse takes over from its forward beside the joins, with SQLAlchemy's defaults
 # . Everything else it does not.
@@ -20,7 +21,6 @@ INHERITED: dict[str, object] = {
     "passive_updates": True,
     "sync_backref": None,
 }
-_JOIN_OPTIONS = ("primaryjoin", "secondaryjoin", "foreign_keys")
 
 
 def reverse_of(project: Project, forward: Forward) -> Reverse:
@@ -64,7 +64,7 @@ def reverse_of(project: Project, forward: Forward) -> Reverse:
         forward.backref.name,
         factory.text,
         tuple(arguments),
-        _comments(forward),
+        _comments(forward, arguments),
         tuple(dict.fromkeys(imports)),
     )
 
@@ -82,75 +82,55 @@ def _class_argument(project: Project, mover: Mover, forward: Forward) -> str:
     raise Refused("BP506", f"{source.name} at {source.where} and {target.name} at {target.where}")
 
 
-def _comments(forward: Forward) -> tuple[str, ...]:
-    """The comments within ``backref(...)``, which move to the reverse with its arguments."""
+def _comments(forward: Forward, arguments: list[Argument]) -> tuple[str, ...]:
+    """The comments within ``backref(...)`` that do not move to the reverse as part of an argument."""
     source = forward.site.scope.module.source
     node = forward.backref.node
     if node.lineno == node.end_lineno:
         return ()
     start, end = source.span(node)
-    return tuple(comments_in(source.text[start:end]))
+    tokens = tokenize.generate_tokens(io.StringIO(f"({source.text[start:end]})").readline)
+    comments = (token.string for token in tokens if token.type == tokenize.COMMENT)
+    return tuple(one for one in comments if not any(one in argument.text for argument in arguments))
 
 
-def comments_in(text: str) -> list[str]:
-    """The comments of a piece of Python that stands in brackets."""
-    import io
-    import tokenize
-
-    return [
-        token.string
-        for token in tokenize.generate_tokens(io.StringIO(f"({text})").readline)
-        if token.type == tokenize.COMMENT
-    ]
+# -- a reverse that is already there
 
 
-def existing_reverse(project: Project, forward: Forward) -> ast.Call | None:
-    """The explicit relationship of the reverse's name, if the target has one that points back.
+def has_reverse(project: Project, forward: Forward) -> bool:
+    """Whether the target already has, explicitly, the very reverse that the backref would make.
 
-    Raises :class:`Refused` if it has one that points elsewhere, or to nothing.
+    Raises :class:`Refused` if it has another relationship of that name.
     """
-    from backpop.codemods.plan.place import relationship_calls
+    target, name = forward.target, forward.backref.name
+    member = target.member(name)
+    existing = next(
+        (call for call, _ in relationship_calls(project, target) if member and call is member.value), None
+    )
+    if member is None or existing is None:
+        return False
+    if not _is_same(project, forward, existing, reverse_of(project, forward)):
+        raise Refused("BP403", f"{target.name}.{name} at {target.module.shown}:{existing.lineno}")
+    return True
 
-    member = forward.target.member(forward.backref.name)
-    if member is None or not isinstance(member.value, ast.Call):
-        return None
-    if all(call is not member.value for call, _ in relationship_calls(project, forward.target)):
-        return None
-    return member.value
 
-
-def same_reverse(project: Project, forward: Forward, existing: ast.Call) -> bool:
-    """Whether an explicit relationship is the reverse that the backref would make, argument by argument."""
-    wanted = reverse_of(project, forward)
+def _is_same(project: Project, forward: Forward, existing: ast.Call, wanted: Reverse) -> bool:
+    """Whether a call has the arguments that are wanted, whatever their order."""
     given = {keyword.arg: keyword.value for keyword in existing.keywords}
     if existing.args:
         given["argument"] = existing.args[0]
-    if len(existing.args) > 1 or None in given:
+    target = given.pop("argument", None)
+    if len(existing.args) > 1 or None in given or target is None:
+        return False
+    try:
+        pointed_at, _ = find_target(project, forward.target, forward.target.body, target)
+    except Refused:
         return False
     expected = {
-        argument.keyword: ast.parse(argument.text.strip(), mode="eval").body
+        argument.keyword: ast.parse(f"({argument.text}\n)", mode="eval").body
         for argument in wanted.arguments
         if argument.keyword is not None
     }
-    target = given.pop("argument", None)
-    if target is None or not _points_at(project, forward, target):
-        return False
-    return {key: ast.dump(value) for key, value in given.items()} == {
+    return pointed_at is forward.source and {key: ast.dump(value) for key, value in given.items()} == {
         key: ast.dump(value) for key, value in expected.items()
     }
-
-
-def _points_at(project: Project, forward: Forward, target: ast.expr) -> bool:
-    from backpop.codemods.facts import Place, Site
-
-    member = forward.target.member(forward.backref.name)
-    assert member is not None
-    site = Site(member.value, member.stmt, forward.target.body, Place.BODY, forward.target, member.name)  # type: ignore[arg-type]
-    try:
-        found: tuple[ClassInfo, bool] = find_target(project, site, forward.target, target)
-    except Refused:
-        return False
-    return found[0] is forward.source
-
-
-__all__ = ["INHERITED", "check_name_is_free", "existing_reverse", "factory_of", "reverse_of", "same_reverse"]
