@@ -52,7 +52,7 @@ def to_back_populates(paths: Sequence[Path], settings: Settings | None = None) -
     if not scanned.mentions:
         return Outcome(len(found.files), found.missing, (*unlisted, *scanned.problems), (), (), (), ())
 
-    from backpop.codemods.plan import plan_to_back_populates, report_at
+    from backpop.codemods.plan.to_back_populates import plan_to_back_populates, report_at
 
     plan = plan_to_back_populates(scanned.project, scanned.modules())
     conversions, refusals = list(plan.conversions), list(plan.refusals)

@@ -1,0 +1,96 @@
+"""Planning the conversion of backrefs: every one gets an outcome."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from backpop.codemods.facts import ClassInfo, Module, Site
+from backpop.codemods.link import Project
+from backpop.codemods.plan.forward import Forward, recognise
+from backpop.codemods.plan.model import Conversion, Plan, Refused, Report
+from backpop.codemods.plan.place import check_name_is_free
+from backpop.codemods.plan.reverse import has_reverse, reverse_of
+
+
+def plan_to_back_populates(project: Project, modules: list[Module]) -> Plan:
+    """Plan the conversion of every backref in ``modules``; targets may be anywhere in ``project``."""
+    refusals: list[Report] = []
+    forwards: list[Forward] = []
+    for module in modules:
+        for site in module.sites:
+            try:
+                forward = recognise(project, site)
+            except Refused as refused:
+                refusals.append(report_at(site, refused.code, refused.detail))
+            else:
+                if forward is not None:
+                    forwards.append(forward)
+    rivals: dict[tuple[ClassInfo, str], list[Forward]] = defaultdict(list)
+    for forward in forwards:
+        rivals[forward.target, forward.backref.name].append(forward)
+    conversions: list[Conversion] = []
+    for forward in forwards:
+        try:
+            others = [other for other in rivals[forward.target, forward.backref.name] if other is not forward]
+            if others:
+                where = ", ".join(f"{other.source.name}.{other.name}" for other in others)
+                raise Refused(
+                    "BP402", f"{forward.target.name}.{forward.backref.name} is also made by {where}"
+                )
+            conversions.append(_convert(project, forward))
+        except Refused as refused:
+            refusals.append(report_at(forward.site, refused.code, refused.detail))
+    return Plan(tuple(conversions), tuple(sorted(refusals)), tuple(sorted(_notes(project, conversions))))
+
+
+def _convert(project: Project, forward: Forward) -> Conversion:
+    reverse = None
+    if not has_reverse(project, forward):
+        check_name_is_free(project, forward)
+        reverse = reverse_of(project, forward)
+    source = forward.site.scope.module.source
+    return Conversion(
+        site=forward.site,
+        source=forward.source,
+        target=forward.target,
+        forward_name=forward.name,
+        reverse_name=forward.backref.name,
+        backref=forward.backref.node,
+        name_text=source.segment(forward.backref.name_node),
+        reverse=reverse,
+    )
+
+
+def report_at(site: Site, code: str, detail: str) -> Report:
+    """A report on a site, placed at its ``backref`` argument."""
+    source = site.scope.module.source
+    line, column = source.position(source.span(site.keyword("backref") or site.node)[0])
+    return Report(source.path, line, column, code, detail)
+
+
+def _notes(project: Project, conversions: list[Conversion]) -> list[Report]:
+    """A note for each pair of modules where the target may come to be used without the source."""
+    notes: dict[tuple[str, str], Report] = {}
+    for conversion in conversions:
+        source, target = conversion.source.module, conversion.target.module
+        if source is target or (target.path, source.path) in notes or _imported(project, target, source):
+            continue
+        line = conversion.target.node.lineno
+        notes[target.path, source.path] = Report(
+            target.path,
+            line,
+            conversion.target.node.col_offset + 1,
+            "BP901",
+            f"{conversion.target.name} now needs {source.shown}, which nothing in {target.shown} imports",
+        )
+    return list(notes.values())
+
+
+def _imported(project: Project, target: Module, source: Module) -> bool:
+    """Whether the target's module, or a package around it, imports the source's module."""
+    if source.path in project.imports(target):
+        return True
+    return any(
+        source.path == package.path or source.path in project.imports(package)
+        for package in project.packages_around(target)
+    )
