@@ -129,7 +129,7 @@ class Place(Enum):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Site:
-    """A call, or a dictionary, that has something to do with ``backref``."""
+    """A call, or a dictionary, that has something to do with what is looked for."""
 
     node: ast.Call | ast.Dict | ast.Subscript
     stmt: ast.stmt
@@ -154,6 +154,7 @@ class Module:
     package: tuple[str, ...]  # the folders that lead to it, from the common root
     name: str  # the last part of its dotted name; "__init__" for a package
     scope: Scope = field(init=False)
+    scopes: dict[ast.AST, Scope] = field(default_factory=dict)  # of its classes and functions
     classes: list[ClassInfo] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
 

@@ -106,7 +106,7 @@ class Project:
 
     ``data`` holds the bytes of the files that may define models, ``paths`` all that were found;
     ``load`` parses one, and returns None for a file that cannot be read (and has been reported);
-    ``search`` gives the other files, those without ``data``, that hold some bytes.
+    ``search`` gives the other files, those without ``data``, whose bytes are as wanted.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class Project:
         root: str,
         data: Mapping[str, bytes],
         load: Callable[[Layout], Module | None],
-        search: Callable[[bytes], list[str]],
+        search: Callable[[Callable[[bytes], bool]], list[str]],
     ) -> None:
         self.paths = paths
         self.root = root
@@ -161,6 +161,10 @@ class Project:
         """The project's module that an import names, or None for one outside of the project."""
         place = self._find_layout(name, level, importer)
         return self.module(place.path) if place else None
+
+    def files_where(self, wanted: Callable[[bytes], bool]) -> list[str]:
+        """The files whose bytes are as wanted, sorted."""
+        return sorted([*(path for path, data in self.data.items() if wanted(data)), *self._search(wanted)])
 
     def _find_layout(self, name: str, level: int, importer: Module) -> Layout | None:
         parts = tuple(name.split(".")) if name else ()
@@ -306,12 +310,23 @@ class Project:
                     return self._bindings(made.body.bindings[name])
             return []
         if isinstance(owner, Value) and isinstance(owner.expr, ast.Call):
-            maker = self.resolve(owner.expr.func, owner.scope)
+            maker = self._maker(owner, owner.expr.func)
             if isinstance(maker, ClassInfo):  # an instance of a class of the project
                 inner = self._attribute(maker, name)
                 if inner:
                     return inner
         return [Attribute(owner, name)]
+
+    def _maker(self, value: Value, func: ast.expr) -> Resolved | None:
+        """What is called to make a value; None within a chain such as ``query = query.filter()``."""
+        key = (id(value.expr), "")
+        if key in self._resolving or len(self._resolving) > _DEPTH:
+            return None
+        self._resolving.add(key)
+        try:
+            return self.resolve(func, value.scope)
+        finally:
+            self._resolving.discard(key)
 
     # -- classes
 
@@ -331,7 +346,8 @@ class Project:
         """Every class of this simple name in the files that may define models, else in all files."""
         paths = self._class_index[0].get(name)
         if paths is None:
-            paths = self._class_index[0][name] = self._search(b"class " + name.encode())
+            statement = b"class " + name.encode()
+            paths = self._class_index[0][name] = self._search(lambda data: statement in data)
         return [made for module in self._modules_of(paths) for made in module.classes if made.name == name]
 
     def _modules_of(self, paths: Sequence[str]) -> Iterator[Module]:
@@ -437,8 +453,13 @@ class Project:
         first, second = self.roots(one), self.roots(other)
         if first & second:
             return True
-        if first and second and all(root.sure for root in first | second):
-            return False
+        if not first or not second:
+            return None
+        ours, theirs = sorted((first, second), key=lambda roots: not all(root.sure for root in roots))
+        if all(root.sure for root in ours) and all(
+            root.sure or isinstance(root.key, External) for root in theirs
+        ):
+            return False  # what another package defines does not hang on a base that the project makes
         return None
 
     def is_mapped(self, made: ClassInfo) -> bool:

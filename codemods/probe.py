@@ -5,26 +5,34 @@ SQLAlchemy from 1.3 to 2.1, and which knows nothing of backpop. As a script, ``p
 request as JSON from stdin, or from the file named by its only argument::
 
     {"modules": ["shop.models"],          # imported in this order
+     "submodules": false,                 # import what is below those that are packages, too
+     "patterns": ["*models*", "!*.tests"],# which of those below: they match one, and none that begins with !
      "sys_path": ["/src/shop"],           # put before sys.path, in this order
      "setup": "import os; ...",           # Python to run before the imports, or null
-     "overrides": {"/src/shop/m.py": ""}, # bytes, base64, which stand for those of the file on disk
-     "each_alone": false,                 # also configure with each module imported alone, in a child process
+     "overrides": {"/src/shop/m.py": ""}, # bytes, base64, which stand for those on disk; null: no such file
+     "each_alone": false,                 # instead: configure with each module alone, in a process of its own
+     "jobs": 1,                           # how many of those processes at a time
+     "timeout": 60,                       # how many seconds each of them gets, or null
      "answer": "/tmp/answer.json"}        # where the JSON answer goes: a path, or an open file descriptor
 
-Only ``modules`` and ``answer`` are required. The answer never goes to stdout: modules may print. It is what
-:func:`describe` returns, with ``"warnings"``, and ``"alone"`` if it was asked for; or ``{"error": ...}``.
+Only ``modules`` and ``answer`` are required. The answer never goes to stdout: modules may print. See
+:func:`run` for what it holds.
 """
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import fnmatch
 import gc
 import importlib
 import importlib.machinery
+import importlib.util
 import json
+import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +40,7 @@ import traceback
 import warnings
 from collections import Counter
 from contextlib import contextmanager, suppress
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, NamedTuple, Sequence
 
 Json = Dict[str, Any]  # made and read as JSON: text, numbers, lists, and dicts of these
 
@@ -81,21 +89,22 @@ def describe() -> Json:
     """Configure every mapper that is known to this process and return what they look like.
 
     Returns ``{"sqlalchemy": version, "classes": {name: class}}``, JSON values only. A class has
-    ``"relationships": {key: {field: value}}``, ``"attributes"`` (the sorted keys of all else that is mapped)
-    and ``"dataclass"`` (null if it is none). Raises whatever SQLAlchemy raises when the mappers do not fit.
+    ``"relationships": {key: {field: value}}``, ``"attributes"`` (the sorted keys of all else that is mapped),
+    ``"dataclass"`` (null if it is none) and ``"lineage"``: where itself and its bases are written, see
+    :func:`_lineage`. Raises whatever SQLAlchemy raises when the mappers do not fit.
     """
     import sqlalchemy
     from sqlalchemy.orm import configure_mappers
 
     gc.collect()  # mappers are held weakly: leave none whose class is gone already to chance
     configure_mappers()
-    names = _class_names(_mappers())
+    names = _class_names(_in_order(_mappers()))
     classes = {name: _describe_class(mapper, names) for mapper, name in names.items()}
     return {"sqlalchemy": sqlalchemy.__version__, "classes": classes}
 
 
-def _mappers() -> list[Any]:
-    """Return the primary mappers of this process, in the order in which their classes were written."""
+def _mappers() -> set[Any]:
+    """Return the primary mappers of this process."""
     from sqlalchemy.orm import mapperlib as library
 
     mapperlib: Any = library  # private parts, which differ from version to version
@@ -103,13 +112,18 @@ def _mappers() -> list[Any]:
         found = {mapper for registry in mapperlib._all_registries() for mapper in registry.mappers}
     else:
         found = set(mapperlib._mapper_registry)
+    return {mapper for mapper in found if not getattr(mapper, "non_primary", False)}
+
+
+def _in_order(mappers: set[Any]) -> list[Any]:
+    """Return configured mappers in the order in which their classes were written."""
 
     # A reverse made by backref= is created after all others, so the least number is the same without it.
     def age(mapper: Any) -> int:
         numbers = [getattr(prop, "_creation_order", None) for prop in mapper.attrs]
         return min([number for number in numbers if number is not None], default=0)
 
-    return sorted((m for m in found if not getattr(m, "non_primary", False)), key=lambda m: (age(m), str(m)))
+    return sorted(mappers, key=lambda mapper: (age(mapper), str(mapper)))
 
 
 def _class_names(mappers: list[Any]) -> dict[Any, str]:
@@ -130,7 +144,18 @@ def _describe_class(mapper: Any, names: dict[Any, str]) -> Json:
         "relationships": relationships,
         "attributes": sorted(str(key) for key in attributes if key not in relationships),
         "dataclass": _describe_dataclass(mapper.class_),
+        "lineage": _lineage(mapper.class_),
     }
+
+
+def _lineage(cls: Any) -> list[list[str]]:
+    """Return ``[file, name]`` of a class and of its bases: real path, and qualified name as in the source."""
+    found = []
+    for one in cls.__mro__:
+        path = getattr(sys.modules.get(one.__module__), "__file__", None)
+        if path:
+            found.append([os.path.realpath(path), one.__qualname__.replace("<locals>.", "")])
+    return found
 
 
 def _describe_relationship(prop: Any, names: dict[Any, str]) -> Json:
@@ -274,16 +299,36 @@ def _tidy(value: object) -> str:
 # Comparing
 
 
-def compare(before: Json, after: Json) -> list[str]:
-    """Return every difference between two answers as ``module.Class.attribute: field: before -> after``.
+class Difference(NamedTuple):
+    """One difference between two answers.
 
-    Takes what :func:`describe` or :func:`run` returned; an empty list means that the graphs are equal. An
-    answer that holds an error is a difference, even if both hold the same one: nothing was proved.
+    ``name`` is ``module.Class.attribute``, ``module.Class``, ``"warnings"``, or the side that failed:
+    ``"before"`` or ``"after"``. ``change`` is ``before -> after``, or a text.
+    """
+
+    name: str
+    field: str
+    change: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.field}: {self.change}"
+
+
+def compare(before: Json, after: Json) -> list[str]:
+    """Return what :func:`differences` finds as ``module.Class.attribute: field: before -> after``."""
+    return [str(difference) for difference in differences(before, after)]
+
+
+def differences(before: Json, after: Json) -> list[Difference]:
+    """Return every difference between two answers; an empty list means that the graphs are equal.
+
+    Takes what :func:`describe` or :func:`run` returned. An answer that holds an error is a difference, even
+    if both hold the same one: nothing was proved.
 
     Passed over, because it does not show in behaviour:
 
     * ``collection_class`` ``list`` against null, which is the same (an annotated reverse says it, a generated
-      one does not);
+      one does not): :func:`equal_collections` tells where;
     * ``query_class`` unless the relationship is a dynamic one, as only those ever use it (Flask-SQLAlchemy
       sets it on whatever ``db.relationship`` makes, and on the reverse of ``db.backref()`` only);
     * how often a *deprecation* warning is given (an explicit ``relation()`` is one more use of the old name);
@@ -297,28 +342,40 @@ def compare(before: Json, after: Json) -> list[str]:
     old_classes, new_classes = before["classes"], after["classes"]
     for name in sorted(old_classes.keys() | new_classes.keys()):
         if name not in old_classes or name not in new_classes:
-            out.append(f"{name}: class: {_presence(name in old_classes)}")
+            out.append(Difference(name, "class", _presence(name in old_classes)))
             continue
         out += _compare_class(name, old_classes[name], new_classes[name])
     old, new = _warnings(before), _warnings(after)
-    out += [f"warnings: only before: {text}" for text in sorted((old - new).elements())]
-    out += [f"warnings: only after: {text}" for text in sorted((new - old).elements())]
+    out += [Difference("warnings", "only before", text) for text in sorted((old - new).elements())]
+    out += [Difference("warnings", "only after", text) for text in sorted((new - old).elements())]
     return out
 
 
-def _failure(side: str, error: Json) -> str:
+def equal_collections(before: Json, after: Json) -> list[str]:
+    """Return the relationships of which one answer has ``list`` and the other null as collection class."""
+    out = []
+    for name, old in before["classes"].items():
+        new = after["classes"].get(name, {"relationships": {}})
+        for key in old["relationships"].keys() & new["relationships"].keys():
+            pair = [side["relationships"][key]["collection_class"] for side in (old, new)]
+            if pair in ([None, "builtins.list"], ["builtins.list", None]):
+                out.append(f"{name}.{key}")
+    return sorted(out)
+
+
+def _failure(side: str, error: Json) -> Difference:
     where = f" in {error['module']}" if error["module"] else ""
-    return f"{side}: {error['stage']} failed{where}: {error['type']}: {error['message']}"
+    return Difference(side, f"{error['stage']} failed{where}", f"{error['type']}: {error['message']}")
 
 
-def _compare_class(name: str, old: Json, new: Json) -> list[str]:
+def _compare_class(name: str, old: Json, new: Json) -> list[Difference]:
     fields = [field for field in ("attributes", "dataclass") if old[field] != new[field]]
-    out = [f"{name}: {field}: {old[field]} -> {new[field]}" for field in fields]
+    out = [Difference(name, field, f"{old[field]} -> {new[field]}") for field in fields]
     old_relationships, new_relationships = old["relationships"], new["relationships"]
     for key in sorted(old_relationships.keys() | new_relationships.keys()):
         where = f"{name}.{key}"
         if key not in old_relationships or key not in new_relationships:
-            out.append(f"{where}: relationship: {_presence(key in old_relationships)}")
+            out.append(Difference(where, "relationship", _presence(key in old_relationships)))
             continue
         left, right = old_relationships[key], new_relationships[key]
         for field in sorted(left.keys() | right.keys()):
@@ -328,7 +385,7 @@ def _compare_class(name: str, old: Json, new: Json) -> list[str]:
             if field == "collection_class":
                 values = [None if value == "builtins.list" else value for value in values]
             if values[0] != values[1]:
-                out.append(f"{where}: {field}: {values[0]} -> {values[1]}")
+                out.append(Difference(where, field, f"{values[0]} -> {values[1]}"))
     return out
 
 
@@ -354,15 +411,15 @@ def _warnings(answer: Json) -> Counter[str]:
     return found
 
 
-def compare_alone(before: Json, after: Json) -> list[str]:
-    """Return ``module: message`` for every module that could be used alone before and cannot be any more.
+def compare_alone(before: Json, after: Json) -> list[Difference]:
+    """Return every module that could be used alone before and cannot be any more.
 
     Takes two answers to requests with ``each_alone``. An explicit reverse names its target's class, so a
     program that never imports the module of that class fails where it worked with ``backref=``.
     """
-    old, new = before.get("alone") or {}, after.get("alone") or {}
+    old, new = before["alone"], after["alone"]
     return [
-        f"{module}: {new[module]['message']}"
+        Difference(module, "imported alone", f"works -> {new[module]['type']}: {new[module]['message']}")
         for module in sorted(old.keys() & new.keys())
         if new[module] is not None and old[module] is None
     ]
@@ -379,32 +436,79 @@ class _Failed(Exception):
 def run(request: Json) -> Json:
     """Import the modules of ``request`` into this process, describe all mappers and return the answer.
 
-    See the module's docstring for the request. What goes wrong is returned, not raised: ``{"error": {"stage":
-    "setup" | "import" | "configure", "module", "type", "message", "traceback"}}``. Only once in a process.
+    See the module's docstring for the request. The answer is what :func:`describe` returns, and
+    ``"modules"``: the names of all that were imported, ``"served"``: the real paths of the files that were
+    taken from memory, and ``"warnings"``. With ``each_alone`` it is ``{"alone": {module: null or error}}``.
+
+    What goes wrong is returned, not raised: ``{"error": {"stage": "setup" | "import" | "configure", "module",
+    "type", "message", "traceback", "known", "others", "sys_path"}}``, where ``known`` has ``[file, name]`` of
+    each class mapped until then and of its bases, and ``others`` the rest of the errors of modules that cannot
+    be imported, in the same form. :func:`run_in_child` adds the stages "process" and "timeout". Only once in a process.
     """
+    if request.get("each_alone"):
+        return {"alone": _each_alone(request)}
     sys.dont_write_bytecode = True
     overrides = request.get("overrides") or {}
-    _serve_from_memory({path: base64.b64decode(data) for path, data in overrides.items()})
+    memory = _Memory({_real(path): data and base64.b64decode(data) for path, data in overrides.items()})
+    memory.install()
     sys.path[:0] = request.get("sys_path") or []
-    # Children are started first, so that each has nothing imported but what this process began with.
-    alone = _each_alone(request) if request.get("each_alone") else None
+    modules: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             if request.get("setup"):
                 with _stage("setup"):
                     exec(compile(request["setup"], "<setup>", "exec"), {"__name__": "__setup__"})
-            for module in request["modules"]:
-                with _stage("import", module):
-                    importlib.import_module(module)
+            modules += _import_all(request, memory)
             with _stage("configure"):
                 answer = describe()
         except _Failed as failure:
-            answer = {"error": failure.args[0]}
+            error = dict(failure.args[0], known=_known_classes(), sys_path=list(sys.path))
+            answer = {"error": error}
+    answer["modules"] = modules
+    answer["served"] = sorted(memory.served)
     answer["warnings"] = _sqlalchemy_warnings(caught)
-    if alone is not None:
-        answer["alone"] = alone
     return answer
+
+
+def _import_all(request: Json, memory: _Memory) -> list[str]:
+    """Import all modules and return their names. Goes on after one that fails, so that all are reported."""
+    done: list[str] = []
+    errors: list[Json] = []
+
+    def load(name: str) -> Any:
+        if name not in done:
+            done.append(name)
+            try:
+                with _stage("import", name):
+                    return importlib.import_module(name)
+            except _Failed as failure:
+                errors.append(failure.args[0])
+        return None
+
+    for name in request["modules"]:
+        module = load(name)
+        if request.get("submodules") and module is not None:
+            for below in memory.submodules(name, list(getattr(module, "__path__", ()))):
+                if _matches(below, request.get("patterns") or ()):
+                    load(below)
+    if errors:
+        raise _Failed(dict(errors[0], others=errors[1:]))
+    return done
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
+    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
+    return (not wanted or any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)) and not any(
+        fnmatch.fnmatchcase(name, pattern) for pattern in unwanted
+    )
+
+
+def _known_classes() -> list[list[str]]:
+    with suppress(Exception):  # no SQLAlchemy, or a broken one: the error says so
+        return [place for mapper in _mappers() for place in _lineage(mapper.class_)]
+    return []
 
 
 @contextmanager
@@ -421,6 +525,7 @@ def _stage(stage: str, module: str | None = None) -> Iterator[None]:
             "type": type(error).__name__,
             "message": _tidy(error),
             "traceback": lines[-12:],
+            "others": [],
         }
         raise _Failed(error_part) from error
 
@@ -436,28 +541,105 @@ def _sqlalchemy_warnings(caught: list[warnings.WarningMessage]) -> list[Json]:
     return [{"category": category, "message": message} for category, message in texts]
 
 
-def _serve_from_memory(overrides: dict[str, bytes]) -> None:
-    """Make imports take the bytes in ``overrides`` (path -> bytes) instead of those on disk.
+class _Memory:
+    """Files that imports find with other bytes than on disk, or find although, or only if, the disk has none.
 
-    All loaders of source files share one base class, so this holds for every finder. The compiled file in
-    ``__pycache__`` belongs to the bytes on disk, so it is not looked at.
+    ``contents`` is real path -> bytes, or None for a file to be hidden. ``served`` collects what was taken.
     """
-    if not overrides:
-        return
-    contents = {_real(path): data for path, data in overrides.items()}
-    loader: Any = importlib.machinery.SourceFileLoader
-    get_code, get_data = loader.get_code, loader.get_data
 
-    def code_from_memory(self: Any, fullname: str) -> Any:
-        path = self.get_filename(fullname)
-        data = contents.get(_real(path))
-        return get_code(self, fullname) if data is None else self.source_to_code(data, path)
+    def __init__(self, contents: dict[str, bytes | None]) -> None:
+        self.contents = contents
+        self.served: set[str] = set()
+        # The last parts of the names of modules which are on one side only, in memory or on disk.
+        self._moved: set[str] = set()
+        for path, data in contents.items():
+            if (data is None) == os.path.exists(path):
+                folder, name = os.path.split(os.path.splitext(path)[0])
+                self._moved.add(os.path.basename(folder) if name == "__init__" else name)
 
-    def data_from_memory(self: Any, path: str) -> bytes:
-        data = contents.get(_real(path))
-        return get_data(self, path) if data is None else data
+    def install(self) -> None:
+        """Make imports see these files.
 
-    loader.get_code, loader.get_data = code_from_memory, data_from_memory
+        All loaders of source files share one base class, so this holds for every finder. The compiled file
+        in ``__pycache__`` belongs to the bytes on disk, so it is not looked at.
+        """
+        if not self.contents:
+            return
+        loader: Any = importlib.machinery.SourceFileLoader
+        get_code, get_data = loader.get_code, loader.get_data
+
+        def code_from_memory(this: Any, fullname: str) -> Any:
+            path = this.get_filename(fullname)
+            data = self.contents.get(_real(path))
+            if data is None:
+                return get_code(this, fullname)
+            self.served.add(_real(path))
+            return this.source_to_code(data, path)
+
+        def data_from_memory(this: Any, path: str) -> bytes:
+            data = self.contents.get(_real(path))
+            return get_data(this, path) if data is None else data
+
+        loader.get_code, loader.get_data = code_from_memory, data_from_memory
+        if self._moved:
+            sys.meta_path.insert(0, self)
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> Any:
+        """Find a module that stands elsewhere, or nowhere, when these files replace those on disk.
+
+        Returns None for all others: they are left to the finders that come next.
+        """
+        hidden = False
+        tail = fullname.rpartition(".")[2]
+        if tail not in self._moved:
+            return None
+        for folder in sys.path if path is None else path:
+            base = os.path.join(folder or os.getcwd(), tail)
+            package = os.path.join(base, "__init__.py")
+            for file, search in ((package, [base]), (base + ".py", None)):
+                if self.contents.get(_real(file)) is not None and not os.path.exists(file):
+                    loader = importlib.machinery.SourceFileLoader(fullname, file)
+                    return importlib.util.spec_from_file_location(
+                        fullname, file, loader=loader, submodule_search_locations=search
+                    )
+            spec = importlib.machinery.PathFinder.find_spec(fullname, [folder], target)
+            if spec is not None and not (spec.origin and self._is_hidden(spec.origin)):
+                return None
+            hidden = hidden or spec is not None
+        if hidden:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+        return None
+
+    def _is_hidden(self, path: str) -> bool:
+        path = _real(path)
+        return path in self.contents and self.contents[path] is None
+
+    def _exists(self, path: str) -> bool:
+        real = _real(path)
+        return self.contents[real] is not None if real in self.contents else os.path.isfile(path)
+
+    def submodules(self, package: str, folders: list[str]) -> Iterator[str]:
+        """Yield the names of all modules below a package which is found in ``folders``.
+
+        Not ``__main__``, which is a program; nor what is below folders without an ``__init__.py``. Nothing is
+        imported for it.
+        """
+        for folder in folders:
+            entries = set(os.listdir(folder)) if os.path.isdir(folder) else set()
+            inside = os.path.join(_real(folder), "")
+            entries.update(
+                path[len(inside) :].split(os.sep)[0] for path in self.contents if path.startswith(inside)
+            )
+            for entry in sorted(entries):
+                name, extension = os.path.splitext(entry)
+                path = os.path.join(folder, entry)
+                if not name.isidentifier() or name in {"__init__", "__main__", "__pycache__"}:
+                    continue
+                if extension == ".py" and self._exists(path):
+                    yield f"{package}.{name}"
+                elif not extension and self._exists(os.path.join(path, "__init__.py")):
+                    yield f"{package}.{name}"
+                    yield from self.submodules(f"{package}.{name}", [path])
 
 
 def _real(path: str) -> str:
@@ -466,12 +648,24 @@ def _real(path: str) -> str:
 
 def _each_alone(request: Json) -> Json:
     """Return ``{module: null or error}``: can the mappers be configured with only that module imported?"""
-    with suppress(ImportError):
+    with suppress(Exception):
         import sqlalchemy.orm  # noqa: F401  so that a forked child has it already
+    jobs = request.get("jobs") or 1
+    waiting = [
+        dict(request, modules=[module], submodules=False, each_alone=False) for module in request["modules"]
+    ]
+    running: list[tuple[Json, Any, str]] = []
     out = {}
-    for module in request["modules"]:
-        single = dict(request, modules=[module], each_alone=False)
-        out[module] = run_in_child(single).get("error")
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            single = waiting.pop(0)
+            running.append((single, *_start(single)))
+        single, child, path = running.pop(0)
+        error = _finish(single, child, path).get("error")
+        if error and jobs > 1:
+            # Modules that are imported side by side may disturb each other, in a file or on a port.
+            error = run_in_child(single).get("error")
+        out[single["modules"][0]] = error
     return out
 
 
@@ -479,23 +673,47 @@ def run_in_child(request: Json) -> Json:
     """Return the answer of :func:`run` in a process of its own; ``answer`` in ``request`` is not used.
 
     Where processes can be forked, the child has all that is imported already: import SQLAlchemy first. A
-    child that dies without an answer gives an error of stage ``"process"``.
+    child that dies without an answer gives an error of stage ``"process"``, one that takes longer than it may
+    of stage ``"timeout"``.
     """
+    return _finish(request, *_start(request))
+
+
+def _start(request: Json) -> tuple[Any, str]:
+    """Start a child and return it, with the path at which its answer will be."""
     handle, path = tempfile.mkstemp(prefix="probe-", suffix=".json")
     os.close(handle)
     request = dict(request, answer=path)
     sys.stdout.flush()
     sys.stderr.flush()
+    if hasattr(os, "fork"):
+        child = os.fork()
+        if not child:
+            _answer_and_exit(request)
+        return child, path
+    process = subprocess.Popen(
+        [sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    assert process.stdin is not None
+    process.stdin.write(json.dumps(request).encode())
+    process.stdin.close()
+    return process, path
+
+
+def _finish(request: Json, child: Any, path: str) -> Json:
+    """Wait for a child and return its answer."""
+    late = False
     try:
-        if hasattr(os, "fork"):
-            child = os.fork()
-            if not child:
-                _answer_and_exit(request)
+        if isinstance(child, int):
             status = os.waitpid(child, 0)[1]
+            late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
         else:
-            command = [sys.executable, os.path.abspath(__file__)]
-            data = json.dumps(request).encode()
-            status = subprocess.run(command, input=data, stdout=subprocess.DEVNULL, check=False).returncode
+            try:
+                status = child.wait(request.get("timeout"))
+            except subprocess.TimeoutExpired:
+                late = True
+                child.kill()
+                child.wait()
         with open(path, encoding="utf-8") as file:
             text = file.read()
     finally:
@@ -503,13 +721,17 @@ def run_in_child(request: Json) -> Json:
     if text:
         answer: Json = json.loads(text)
         return answer
-    message = f"the process ended without an answer (status {status})"
     error: Json = {
-        "stage": "process",
+        "stage": "timeout" if late else "process",
         "module": None,
         "type": "ProcessError",
-        "message": message,
+        "message": f"no answer within {request['timeout']} seconds"
+        if late
+        else f"the process ended without an answer (status {status})",
         "traceback": [],
+        "others": [],
+        "known": [],
+        "sys_path": [],
     }
     return {"error": error}
 
@@ -520,6 +742,10 @@ def _answer_and_exit(request: Json) -> None:
     It ends without clean-up: threads and exit handlers which the models started are no business of ours.
     """
     status = 1
+    if request.get("timeout") and hasattr(signal, "alarm") and not request.get("each_alone"):
+        # Ends the process, whatever it is waiting for.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(math.ceil(request["timeout"]))
     try:
         text = json.dumps(run(request), ensure_ascii=True, sort_keys=True)
         with open(request["answer"], "w", encoding="utf-8") as file:
@@ -543,6 +769,7 @@ def main() -> None:
             request = json.load(file)
     else:
         request = json.load(sys.stdin)
+    sys.argv[1:] = []  # modules that read it would take the request for an option of theirs
     _answer_and_exit(request)
 
 

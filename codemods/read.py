@@ -6,7 +6,8 @@ import ast
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Definition, Module, Place, Scope, Site
 from backpop.codemods.source import Source
@@ -46,12 +47,25 @@ def may_hold_backref(data: bytes) -> bool:
     return False
 
 
+Candidate = ast.Call | ast.Dict | ast.Subscript
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What a run looks for: by the bytes that a file must hold, and by the nodes that become its sites."""
+
+    mentioned: Callable[[bytes], bool]
+    concerns: Callable[[Candidate], bool]
+
+
 class SyntaxUnknownError(Exception):
     """A file that this Python cannot parse; the message says where and what to do."""
 
 
-def read_module(source: Source, package: tuple[str, ...], name: str) -> Module:
-    """Parse one file and collect its facts.
+def read_module(
+    source: Source, package: tuple[str, ...], name: str, search: Search | None = None
+) -> Module:
+    """Parse one file and collect its facts, with the sites of ``search``: of backrefs, if it is not given.
 
     Raises :class:`SyntaxUnknownError` where the running Python does not know the file's syntax.
     """
@@ -70,7 +84,8 @@ def read_module(source: Source, package: tuple[str, ...], name: str) -> Module:
         raise SyntaxUnknownError(f"cannot be parsed: {error}") from error
     module = Module(source, tree, package, name)
     module.scope = Scope("module", name, tree, module, None)
-    reader = _Reader(module, wanted=may_hold_backref(source.data))
+    search = search or BACKREFS
+    reader = _Reader(module, search.concerns if search.mentioned(source.data) else None)
     try:
         reader.block(tree.body, module.scope, None)
     except RecursionError as error:
@@ -79,11 +94,11 @@ def read_module(source: Source, package: tuple[str, ...], name: str) -> Module:
 
 
 class _Reader:
-    """Walks the statements of a module; looks into expressions only where a backref may be."""
+    """Walks the statements of a module; looks into expressions only where something wanted may be."""
 
-    def __init__(self, module: Module, wanted: bool) -> None:
+    def __init__(self, module: Module, concerns: Callable[[Candidate], bool] | None) -> None:
         self.module = module
-        self.wanted = wanted
+        self.concerns = concerns
 
     def block(self, stmts: Iterable[ast.stmt], scope: Scope, guard: ast.AST | None) -> None:
         for stmt in stmts:
@@ -110,6 +125,7 @@ class _Reader:
 
     def class_(self, node: ast.ClassDef, scope: Scope, guard: ast.AST | None) -> None:
         body = Scope("class", node.name, node, self.module, scope)
+        self.module.scopes[node] = body
         made = ClassInfo(node.name, node, self.module, scope, body, guard)
         self.module.classes.append(made)
         self.bind(Binding(Bound.CLASS, node.name, node, node.lineno, scope, guard, made=made))
@@ -119,7 +135,7 @@ class _Reader:
 
     def function(self, node: Definition, scope: Scope, guard: ast.AST | None) -> None:
         self.bind(Binding(Bound.DEF, node.name, node, node.lineno, scope, guard))
-        inner = Scope("function", node.name, node, self.module, scope)
+        inner = self.module.scopes[node] = Scope("function", node.name, node, self.module, scope)
         arguments = node.args
         for arg in (
             *arguments.posonlyargs,
@@ -176,10 +192,10 @@ class _Reader:
         binding.scope.bindings.setdefault(binding.name, []).append(binding)
 
     def scan(self, root: ast.AST, stmt: ast.stmt, scope: Scope, guard: ast.AST | None) -> None:
-        if not self.wanted:
+        if self.concerns is None:
             return
         for node, inside in _calls(root, ()):
-            if isinstance(node, ast.Call | ast.Dict | ast.Subscript) and _concerns_backref(node):
+            if isinstance(node, Candidate) and self.concerns(node):
                 place, owner, attribute = _place(node, inside, stmt, scope, guard)
                 self.module.sites.append(Site(node, stmt, scope, place, self._class_of(owner), attribute))
 
@@ -200,7 +216,7 @@ def _calls(node: ast.AST, inside: tuple[ast.AST, ...]) -> Iterator[tuple[ast.AST
         stack.extend((child, inside) for child in reversed(list(ast.iter_child_nodes(node))))
 
 
-def _concerns_backref(node: ast.Call | ast.Dict | ast.Subscript) -> bool:
+def _concerns_backref(node: Candidate) -> bool:
     """Whether ``backref`` may be given here: as a keyword, by position, in a splat, or as a key."""
     if isinstance(node, ast.Call):
         return len(node.args) > BACKREF_POSITION or any(
@@ -213,6 +229,16 @@ def _concerns_backref(node: ast.Call | ast.Dict | ast.Subscript) -> bool:
         and isinstance(node.slice, ast.Constant)
         and node.slice.value == "backref"
     )
+
+
+BACKREFS = Search(may_hold_backref, _concerns_backref)
+
+
+def _names_partner(node: Candidate) -> bool:
+    return isinstance(node, ast.Call) and any(keyword.arg == "back_populates" for keyword in node.keywords)
+
+
+PAIRS = Search(lambda data: b"back_populates" in data, _names_partner)
 
 
 def _place(

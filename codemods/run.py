@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backpop.codemods.discover import discover, git_root
 from backpop.codemods.edits import FileChange
+from backpop.codemods.facts import Site
 from backpop.codemods.plan.model import Conversion, Report
+
+if TYPE_CHECKING:
+    from backpop.codemods.link import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,31 @@ class Outcome:
     refusals: tuple[Report, ...]
     notes: tuple[Report, ...]
     changes: tuple[FileChange, ...]
+    project: Project | None = field(default=None, repr=False, compare=False)
+    line_length: int = 88
+
+    def without(self, refused: Mapping[Site, tuple[str, str]]) -> Outcome:
+        """The same run, but with these sites left as they are: each has the code and the detail to report."""
+        from backpop.codemods.plan.to_back_populates import report_at
+
+        reasons = dict(refused)
+        conversions = [conversion for conversion in self.conversions if conversion.site not in reasons]
+        changes: tuple[FileChange, ...] = ()
+        if conversions and self.project is not None:
+            from backpop.codemods.rewrite import rewrite
+
+            rewritten = rewrite(self.project, conversions, self.line_length)
+            changes = rewritten.changes
+            reasons |= {site: ("BP602", detail) for site, detail in rewritten.failures.items()}
+        changed = {str(change.path) for change in changes}
+        refusals = [report_at(site, code, detail) for site, (code, detail) in reasons.items()]
+        return replace(
+            self,
+            conversions=tuple(one for one in conversions if one.site not in reasons),
+            refusals=tuple(sorted((*self.refusals, *refusals))),
+            notes=tuple(note for note in self.notes if note.path in changed),
+            changes=changes,
+        )
 
 
 def to_back_populates(paths: Sequence[Path], settings: Settings | None = None) -> Outcome:
@@ -52,49 +82,34 @@ def to_back_populates(paths: Sequence[Path], settings: Settings | None = None) -
     if not scanned.mentions:
         return Outcome(len(found.files), found.missing, (*unlisted, *scanned.problems), (), (), (), ())
 
-    from backpop.codemods.plan.to_back_populates import plan_to_back_populates, report_at
+    from backpop.codemods.plan.to_back_populates import plan_to_back_populates
 
     plan = plan_to_back_populates(scanned.project, scanned.modules())
-    conversions, refusals = list(plan.conversions), list(plan.refusals)
-    changes: tuple[FileChange, ...] = ()
-    if settings.writing:
-        conversions, locked = _writable(conversions)
-        refusals += [report_at(conversion.site, "BP601", detail) for conversion, detail in locked]
-    if conversions:
-        from backpop.codemods.rewrite import rewrite
-
-        rewritten = rewrite(scanned.project, conversions, settings.line_length)
-        changes = rewritten.changes
-        failed = {id(failure.conversion) for failure in rewritten.failures}
-        conversions = [conversion for conversion in conversions if id(conversion) not in failed]
-        refusals += [
-            report_at(failure.conversion.site, "BP602", failure.detail) for failure in rewritten.failures
-        ]
-    return Outcome(
+    locked = _locked(plan.conversions) if settings.writing else {}
+    planned = Outcome(
         len(found.files),
         found.missing,
         (*unlisted, *sorted(scanned.problems)),
-        tuple(conversions),
-        tuple(sorted(refusals)),
+        plan.conversions,
+        plan.refusals,
         plan.notes,
-        changes,
+        (),
+        scanned.project,
+        settings.line_length,
     )
+    return planned.without({site: ("BP601", detail) for site, detail in locked.items()})
 
 
-def _writable(conversions: Sequence[Conversion]) -> tuple[list[Conversion], list[tuple[Conversion, str]]]:
-    """Part the conversions whose two files can both be replaced from those where one cannot."""
+def _locked(conversions: Sequence[Conversion]) -> dict[Site, str]:
+    """The sites of which a file, the forward's or the reverse's, cannot be replaced, and why."""
     from backpop.codemods.write import why_locked
 
     reasons: dict[str, str | None] = {}
-    free: list[Conversion] = []
-    locked: list[tuple[Conversion, str]] = []
+    locked: dict[Site, str] = {}
     for conversion in conversions:
-        paths = {conversion.source.module.path, conversion.target.module.path}
-        for path in paths - reasons.keys():
-            reasons[path] = why_locked(Path(path))
-        reason = next((f"{path}: {reasons[path]}" for path in sorted(paths) if reasons[path]), None)
-        if reason is None:
-            free.append(conversion)
-        else:
-            locked.append((conversion, reason))
-    return free, locked
+        for module in (conversion.home, conversion.target.module):
+            if module.path not in reasons:
+                reasons[module.path] = why_locked(Path(module.path))
+            if reasons[module.path] is not None:
+                locked.setdefault(conversion.site, f"{module.shown}: {reasons[module.path]}")
+    return locked

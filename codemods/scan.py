@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from backpop.codemods.facts import Module
 from backpop.codemods.link import Layout, Project
 from backpop.codemods.plan.model import Report
-from backpop.codemods.read import SyntaxUnknownError, may_hold_backref, read_module
+from backpop.codemods.read import BACKREFS, Search, SyntaxUnknownError, read_module
 from backpop.codemods.source import UnreadableError, decode
 
 # A file with one of these may define models, and its bytes are kept until something asks for them.
@@ -26,19 +26,19 @@ _MAY_DEFINE_MODELS = (
 
 @dataclass
 class Scan:
-    """What reading found: the project, the files that mention a backref, and those that cannot be read."""
+    """What reading found: the project, the files that mention what is looked for, and those unreadable."""
 
     project: Project
     mentions: list[str]
     problems: list[Report] = field(default_factory=list)
 
     def modules(self) -> list[Module]:
-        """The modules that mention a backref, by path."""
+        """The modules that mention what is looked for, by path."""
         found = (self.project.module(path) for path in self.mentions)
         return [module for module in found if module is not None]
 
 
-def scan(files: Sequence[str], root: str) -> Scan:
+def scan(files: Sequence[str], root: str, search: Search = BACKREFS) -> Scan:
     """Read every file. ``root`` is the folder from which module names are counted."""
     data: dict[str, bytes] = {}
     mentions: list[str] = []
@@ -47,7 +47,7 @@ def scan(files: Sequence[str], root: str) -> Scan:
         content = _read(path, problems)
         if content is None:
             continue
-        if may_hold_backref(content):
+        if search.mentioned(content):
             mentions.append(path)
             data[path] = content
         elif b"class " in content and any(mark in content for mark in _MAY_DEFINE_MODELS):
@@ -60,17 +60,17 @@ def scan(files: Sequence[str], root: str) -> Scan:
         if content is None:
             return None
         try:
-            return read_module(decode(place.path, content), place.package, place.name)
+            return read_module(decode(place.path, content), place.package, place.name, search)
         except UnreadableError as error:
             problems.append(Report(place.path, 1, 1, "BP001", str(error)))
         except SyntaxUnknownError as error:
             problems.append(Report(place.path, 1, 1, "BP002", str(error)))
         return None
 
-    def search(needle: bytes) -> list[str]:
-        return [path for path in files if path not in data and needle in (_read(path, []) or b"")]
+    def find(wanted: Callable[[bytes], bool]) -> list[str]:
+        return [path for path in files if path not in data and wanted(_read(path, []) or b"")]
 
-    return Scan(Project(files, root, data, load, search), mentions, problems)
+    return Scan(Project(files, root, data, load, find), mentions, problems)
 
 
 def _read(path: str, problems: list[Report]) -> bytes | None:

@@ -8,24 +8,22 @@ from __future__ import annotations
 
 import ast
 import keyword
-import sys
 from dataclasses import dataclass
 
 from backpop.codemods.facts import Bound, ClassInfo, Place, Scope, Site
-from backpop.codemods.link import Attribute, External, Opaque, Project, Resolved, Value
+from backpop.codemods.link import External, Opaque, Project, Resolved, Value
+from backpop.codemods.plan.evaluate import NotConstantError, evaluate
+from backpop.codemods.plan.factory import (
+    Factory,
+    called_factory,
+    is_backref_function,
+    looks_like_flask,
+    refuse_mention,
+)
+from backpop.codemods.plan.mixins import concrete_scopes
 from backpop.codemods.plan.model import Refused
 from backpop.codemods.read import BACKREF_POSITION
 
-RELATIONSHIP = "sqlalchemy.orm.relationship"
-_FACTORIES = {
-    "relationship",
-    "relation",
-    "dynamic_loader",
-    "RelationshipProperty",
-    "RelationProperty",
-    "Relationship",
-}
-_OTHER_LIBRARIES = {"peewee", "playhouse", "pony", "tortoise", "ormar", "mongoengine", "django"}
 # The order of positional arguments in SQLAlchemy 1.3 and 1.4, up to backref.
 _POSITIONAL = (
     "argument",
@@ -42,19 +40,12 @@ _RESERVED = {"metadata"}
 
 
 @dataclass(frozen=True)
-class Factory:
-    """What makes the relationship: SQLAlchemy's own function, or an object's method (``db.relationship``)."""
-
-    owner: Resolved | None  # the object; None for SQLAlchemy's own
-
-
-@dataclass(frozen=True)
 class Backref:
     """The value of ``backref=``, taken apart."""
 
     node: ast.expr  # the value as it stands in the call
     name: str
-    name_node: ast.expr
+    name_text: str  # what takes its place in back_populates=
     options: tuple[tuple[str, ast.expr], ...]
 
 
@@ -65,6 +56,7 @@ class Forward:
     site: Site
     source: ClassInfo
     name: str
+    scope: Scope  # that its arguments are evaluated in
     factory: Factory
     backref: Backref
     target: ClassInfo
@@ -72,145 +64,37 @@ class Forward:
     arguments: dict[str, ast.expr]
 
 
-def recognise(project: Project, site: Site) -> Forward | None:
-    """Take one candidate apart.
+def recognise(project: Project, site: Site) -> list[Forward]:
+    """Take one candidate apart: one forward, or in a mixin one for each class that it makes one for.
 
-    Returns None for what is no backref of SQLAlchemy's; raises :class:`Refused` for one that cannot be
+    Returns nothing for what is no backref of SQLAlchemy's; raises :class:`Refused` for one that cannot be
     converted.
     """
     if not isinstance(site.node, ast.Call):
-        _refuse_mention(project, site)
-        return None
-    factory = _factory(project, site, site.node.func)
+        refuse_mention(project, site)
+        return []
+    factory = called_factory(project, site, site.node.func)
     if factory is None:
-        return None
+        return []
     arguments = _arguments(project, site)
     value = arguments.pop("backref", None)
     if value is None or (isinstance(value, ast.Constant) and not value.value):
-        return None
-    backref = _backref(project, site, value)
-    source, name = _place(site)
-    if not isinstance(arguments.get("back_populates", ast.Constant(None)), ast.Constant) or (
-        getattr(arguments.get("back_populates"), "value", None) is not None
-    ):
+        return []
+    paired = arguments.pop("back_populates", None)
+    if paired is not None and not (isinstance(paired, ast.Constant) and paired.value is None):
         raise Refused("BP106", "backref and back_populates on one relationship")
-    arguments.pop("back_populates", None)
+    if site.place is not Place.METHOD and _backref(project, site, site.scope, value) is None:
+        return []
     argument = arguments.pop("argument", None) or _annotated_target(project, site)
-    target, by_string = find_target(project, source, site.scope, argument)
-    return Forward(site, source, name, factory, backref, target, by_string, arguments)
-
-
-# -- the factory
-
-
-def _refuse_mention(project: Project, site: Site) -> None:
-    """A dictionary with a "backref" key: passed on where it cannot be followed."""
-    source = site.scope.module.source.text
-    if "sa_relationship_kwargs" in ast.unparse(site.stmt) and "sqlmodel" in source:
-        raise Refused("BP306", "backref in sa_relationship_kwargs")
-    if isinstance(site.node, ast.Subscript) and "relationship" in source and "sqlalchemy" in source:
-        raise Refused("BP103", "backref is put into a dictionary")
-    if isinstance(site.node, ast.Dict) and isinstance(site.stmt, ast.Assign) and _splatted(site):
-        raise Refused("BP103", "backref stands in a dictionary of arguments")
-
-
-def _splatted(site: Site) -> bool:
-    """Whether the variable that a dictionary is assigned to is passed on as ``**variable``."""
-    assert isinstance(site.stmt, ast.Assign)
-    names = {target.id for target in site.stmt.targets if isinstance(target, ast.Name)}
-    return any(
-        isinstance(keyword_.value, ast.Name) and keyword_.value.id in names
-        for other in site.scope.module.sites
-        if isinstance(other.node, ast.Call)
-        for keyword_ in other.node.keywords
-        if keyword_.arg is None
-    )
-
-
-def _factory(project: Project, site: Site, func: ast.expr) -> Factory | None:
-    """What is called. None if it is not SQLAlchemy's; raises :class:`Refused` if it may be."""
-    found = project.resolve_all(func, site.scope)
-    for resolved in found:
-        factory = factory_of(project, resolved)
-        if factory is not None:
-            return factory
-    has_backref = site.keyword("backref") is not None
-    if not has_backref:
-        return None
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-    if name in _FACTORIES and isinstance(func, ast.Attribute) and _looks_like_flask(site, func.value):
-        owner = project.resolve(func.value, site.scope)
-        if owner is not None:
-            return Factory(owner)
-    if found == [External("builtins.dict")]:
-        if isinstance(site.stmt, ast.Assign) and not _splatted(site):
-            return None
-        raise Refused("BP103", "backref stands in a dictionary of arguments")
-    suspicious = "relation" in name.lower() or "sqlalchemy" in site.scope.module.source.text
-    known = [may_be for resolved in found if (may_be := _may_be_factory(project, resolved)) is not None]
-    if any(known) or (suspicious and len(known) < max(len(found), 1)):
-        raise Refused("BP105", f"{ast.unparse(func)}() is not known to make a relationship")
-    return None
-
-
-def _may_be_factory(project: Project, resolved: Resolved, depth: int = 3) -> bool | None:
-    """Whether something that is no factory itself passes on to one; None where that cannot be told."""
-    if isinstance(resolved, External):
-        top = resolved.name.partition(".")[0]
-        return False if top in _OTHER_LIBRARIES or top in sys.stdlib_module_names else None
-    if isinstance(resolved, ClassInfo):
-        bases = [base for one in (resolved, *project.ancestors(resolved)) for base in project.bases(one)]
-        return any(isinstance(base, External) and base.name.startswith("sqlalchemy.") for base in bases)
-    body: ast.AST
-    if isinstance(resolved, Opaque) and isinstance(resolved.binding.node, ast.FunctionDef):
-        body, scope = resolved.binding.node, resolved.binding.scope
-    elif isinstance(resolved, Value):
-        body, scope = resolved.expr, resolved.scope
-    else:
-        return None
-    names = [node for node in ast.walk(body) if isinstance(node, ast.Name | ast.Attribute)]
-    inner = [one for node in names for one in project.resolve_all(node, scope) if one != resolved]
-    return any(factory_of(project, one) is not None for one in inner) or (
-        depth > 0
-        and any(_may_be_factory(project, one, depth - 1) for one in inner if isinstance(one, Opaque | Value))
-    )
-
-
-def factory_of(project: Project, resolved: Resolved) -> Factory | None:
-    """The factory that a resolved name stands for, or None."""
-    if isinstance(resolved, External):
-        known = resolved.name.startswith("sqlalchemy.") and resolved.last in _FACTORIES
-        return Factory(None) if known else None
-    if isinstance(resolved, Attribute) and resolved.name in _FACTORIES and _is_flask(project, resolved.owner):
-        return Factory(resolved.owner)
-    return None
-
-
-def _is_flask(project: Project, owner: Resolved) -> bool:
-    """Whether a value is a Flask-SQLAlchemy object, or one of a class derived from it."""
-    if not (isinstance(owner, Value) and isinstance(owner.expr, ast.Call)):
-        return False
-    made = project.resolve(owner.expr.func, owner.scope)
-    classes = [made] if isinstance(made, External) else []
-    if isinstance(made, ClassInfo):
-        classes = [
-            base
-            for one in (made, *project.ancestors(made))
-            for base in project.bases(one)
-            if isinstance(base, External)
-        ]
-    return any(one.last == "SQLAlchemy" for one in classes)
-
-
-def _looks_like_flask(site: Site, owner: ast.expr) -> bool:
-    """Whether the class around uses ``owner.Model`` or ``owner.Column``: what only such an object has."""
-    text = ast.unparse(owner)
-    return site.owner is not None and any(
-        isinstance(node, ast.Attribute)
-        and node.attr in {"Model", "Column"}
-        and ast.unparse(node.value) == text
-        for node in ast.walk(site.owner.node)
-    )
+    forwards = []
+    for source, name, scope in _places(project, site):
+        backref = _backref(project, site, scope, value)
+        if backref is not None:
+            target, by_string = find_target(project, source, scope, argument)
+            forwards.append(
+                Forward(site, source, name, scope, factory, backref, target, by_string, arguments)
+            )
+    return forwards
 
 
 # -- the arguments
@@ -242,25 +126,13 @@ def _may_hold_backref(project: Project, splat: ast.expr, scope: Scope) -> bool:
     )
 
 
-def _backref(project: Project, site: Site, value: ast.expr) -> Backref:
-    scope = site.scope
+def _backref(project: Project, site: Site, scope: Scope, given: ast.expr) -> Backref | None:
+    """Take the value of ``backref=`` apart; None where it is None for this class."""
+    value = _chosen(project, site, scope, given)
     name: ast.expr | None = value
     options: list[tuple[str, ast.expr]] = []
-    if isinstance(value, ast.Call):
-        found = project.resolve_all(value.func, scope)
-        if not any(_is_backref_function(project, one) for one in found) and not (
-            isinstance(value.func, ast.Attribute)
-            and value.func.attr == "backref"
-            and _looks_like_flask(site, value.func.value)
-        ):
-            raise Refused("BP101", f"backref is the result of {ast.unparse(value.func)}()")
-        if any(keyword_.arg is None for keyword_ in value.keywords) or any(
-            isinstance(arg, ast.Starred) for arg in value.args
-        ):
-            raise Refused("BP103", "some arguments of backref() come from a splat")
-        options = [(keyword_.arg or "", keyword_.value) for keyword_ in value.keywords]
-        name = value.args[0] if value.args else dict(options).get("name")
-        options = [option for option in options if option[0] != "name" or value.args]
+    if isinstance(value, ast.Call) and not _computes_a_name(value):
+        name, options = _backref_call(project, site, scope, value)
     elif isinstance(value, ast.Tuple | ast.List):
         if len(value.elts) != 2 or not isinstance(value.elts[1], ast.Dict):
             raise Refused("BP101", "backref is a sequence that is not (name, {options})")
@@ -274,29 +146,70 @@ def _backref(project: Project, site: Site, value: ast.expr) -> Backref:
             raise Refused("BP106", f"backref() takes no {invalid}")
     if name is None:
         raise Refused("BP106", "backref() has no name")
-    return Backref(value, _constant_name(project, name, scope), name, tuple(options))
+    text = _constant_name(project, name, scope)
+    if text is None:
+        return None
+    source = site.scope.module.source
+    (start, end), (left, right) = source.span(given), source.span(value)
+    name_text = source.text[start:left] + source.segment(name) + source.text[right:end]
+    return Backref(given, text, name_text, tuple(options))
 
 
-def _is_backref_function(project: Project, resolved: Resolved) -> bool:
-    if isinstance(resolved, External):
-        return resolved.name.startswith("sqlalchemy.") and resolved.last == "backref"
-    return (
-        isinstance(resolved, Attribute) and resolved.name == "backref" and _is_flask(project, resolved.owner)
-    )
+def _backref_call(
+    project: Project, site: Site, scope: Scope, call: ast.Call
+) -> tuple[ast.expr | None, list[tuple[str, ast.expr]]]:
+    """The name and the options of a ``backref(...)`` call."""
+    func = call.func
+    if not any(is_backref_function(project, one) for one in project.resolve_all(func, scope)) and not (
+        isinstance(func, ast.Attribute) and func.attr == "backref" and looks_like_flask(site, func.value)
+    ):
+        raise Refused("BP101", f"backref is the result of {ast.unparse(func)}()")
+    if any(keyword_.arg is None for keyword_ in call.keywords) or any(
+        isinstance(arg, ast.Starred) for arg in call.args
+    ):
+        raise Refused("BP103", "some arguments of backref() come from a splat")
+    options = [(keyword_.arg or "", keyword_.value) for keyword_ in call.keywords]
+    if call.args:
+        return call.args[0], options
+    return dict(options).get("name"), [option for option in options if option[0] != "name"]
 
 
-def _constant_name(project: Project, node: ast.expr, scope: Scope) -> str:
-    """The name of the reverse: a literal, or a constant that holds one."""
-    value = node
+def _chosen(project: Project, site: Site, scope: Scope, value: ast.expr) -> ast.expr:
+    """The part of ``backref(...) if cls.name else None`` that counts for a class."""
+    if not isinstance(value, ast.IfExp | ast.BoolOp):
+        return value
+    if site.place is not Place.METHOD:
+        raise Refused("BP101", f"it is {ast.unparse(value)}")
+    try:
+        if isinstance(value, ast.IfExp):
+            return value.body if evaluate(project, value.test, scope) else value.orelse
+        if isinstance(value.op, ast.And) and len(value.values) == 2:
+            return value.values[1] if evaluate(project, value.values[0], scope) else value.values[0]
+    except NotConstantError as error:
+        raise Refused("BP101", f"whether it has a backref depends on {error}") from error
+    raise Refused("BP101", f"it is {ast.unparse(value)}")
+
+
+def _computes_a_name(call: ast.Call) -> bool:
+    """Whether a call is a method of a string, as ``cls.__name__.lower()``, not of a module or an object."""
+    func = call.func
+    return isinstance(func, ast.Attribute) and func.attr != "backref" and not isinstance(func.value, ast.Name)
+
+
+def _constant_name(project: Project, node: ast.expr, scope: Scope) -> str | None:
+    """The name of the reverse, as far as it can be known; None for a value that means no backref."""
     if isinstance(node, ast.Name | ast.Attribute):
         resolved = project.resolve(node, scope)
-        if isinstance(resolved, Value):
-            if isinstance(resolved.expr, ast.Call):
-                raise Refused("BP102", f"backref is the variable {ast.unparse(node)}")
-            value = resolved.expr
-    if not (isinstance(value, ast.Constant) and isinstance(value.value, str)):
-        raise Refused("BP101", f"its name is {ast.unparse(node)}")
-    name = value.value
+        if isinstance(resolved, Value) and isinstance(resolved.expr, ast.Call):
+            raise Refused("BP102", f"backref is the variable {ast.unparse(node)}")
+    try:
+        name = evaluate(project, node, scope)
+    except NotConstantError as error:
+        raise Refused("BP101", f"its name is {error}") from error
+    if name is None or name == "":
+        return None
+    if not isinstance(name, str):
+        raise Refused("BP101", f"its name is {name!r}")
     if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("__") or name in _RESERVED:
         raise Refused("BP104", f"{name!r} cannot be a mapped attribute of a class body")
     return name
@@ -305,10 +218,10 @@ def _constant_name(project: Project, node: ast.expr, scope: Scope) -> str:
 # -- the place
 
 
-def _place(site: Site) -> tuple[ClassInfo, str]:
-    """The class and the attribute that a relationship belongs to, where it stands in a class body."""
+def _places(project: Project, site: Site) -> list[tuple[ClassInfo, str, Scope]]:
+    """The classes that a relationship belongs to, each with the attribute and the scope of the arguments."""
     if site.place is Place.METHOD:
-        raise Refused("BP301", f"it stands in {site.scope.name}()")
+        return [(made, site.scope.name, scope) for made, scope in concrete_scopes(project, site)]
     if site.place is Place.PROPERTIES:
         raise Refused("BP302", "it stands in an imperative mapping or another call")
     if site.place is Place.ASSIGNED:
@@ -320,7 +233,7 @@ def _place(site: Site) -> tuple[ClassInfo, str]:
     name = site.attribute
     if name.startswith("__") and not name.endswith("__"):
         name = f"_{site.owner.name.lstrip('_')}{name}"  # Python's own name mangling
-    return site.owner, name
+    return [(site.owner, name, site.scope)]
 
 
 def _target(site: Site) -> ast.expr:
@@ -363,7 +276,7 @@ def _by_object(project: Project, source: ClassInfo, expr: ast.expr, scope: Scope
     if isinstance(expr, ast.Constant) and isinstance(expr.value, str):
         return by_name(project, source, expr.value), True
     if not isinstance(expr, ast.Name | ast.Attribute):
-        raise Refused("BP204", f"the target is {ast.unparse(expr)}")
+        return by_name(project, source, _computed(project, expr, scope)), True
     found = project.resolve_all(expr, scope)
     text = ast.unparse(expr)
     if len(found) > 1:
@@ -373,14 +286,25 @@ def _by_object(project: Project, source: ClassInfo, expr: ast.expr, scope: Scope
     match found[0]:
         case ClassInfo() as target:
             return target, False
-        case Value(expr=ast.Constant(value=str() as name)):
-            return by_name(project, source, name), True
+        case Value(expr=value, scope=where):
+            return by_name(project, source, _computed(project, value, where)), True
         case External(name=name):
             raise Refused("BP203", f"{name} is not among the files that were given")
         case Opaque(binding=binding) if binding.how is not Bound.DEF:
             raise Refused("BP204", f"{text} is only known when the program runs")
         case _:
             raise Refused("BP204", f"{text} is not a class statement")
+
+
+def _computed(project: Project, expr: ast.expr, scope: Scope) -> str:
+    """The name of a class that an expression gives, where that can be known."""
+    try:
+        name = evaluate(project, expr, scope)
+    except NotConstantError as error:
+        raise Refused("BP204", f"the target is {error}") from error
+    if not isinstance(name, str):
+        raise Refused("BP204", f"the target is {ast.unparse(expr)}")
+    return name
 
 
 def by_name(project: Project, source: ClassInfo, name: str) -> ClassInfo:

@@ -60,7 +60,7 @@ def has_remote(project: Project, forward: Forward, join: ast.expr) -> bool:
         return isinstance(join.value, str) and re.search(r"\bremote\s*\(", join.value) is not None
     for node in ast.walk(join):
         if isinstance(node, ast.Call):
-            found = project.resolve(node.func, forward.site.scope)
+            found = project.resolve(node.func, forward.scope)
             if (
                 isinstance(found, External)
                 and found.name.startswith("sqlalchemy.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from backpop.codemods.facts import ClassInfo, Site
+from backpop.codemods.facts import ClassInfo, Module, Site
 
 
 class Refused(Exception):
@@ -83,7 +83,7 @@ class Reverse:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """One backref that becomes a pair.
+    """One backref that becomes a pair. Those of one mixin share their site, and stand or fall together.
 
     ``backref`` is the node of the argument in the forward's call, ``name_text`` how the name is spelt
     there. ``reverse`` is None where the target already has exactly the reverse that is needed.
@@ -97,6 +97,11 @@ class Conversion:
     backref: ast.expr
     name_text: str
     reverse: Reverse | None
+
+    @property
+    def home(self) -> Module:
+        """The module that the forward is written in: that of a mixin, for the classes it is mixed into."""
+        return self.site.scope.module
 
     @property
     def title(self) -> str:

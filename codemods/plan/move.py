@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Scope
 from backpop.codemods.link import Attribute, External, Project, Resolved, Value
+from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.model import Import, Refused
 
 # Arguments that SQLAlchemy accepts as a string or a callable: relationship(), "Late-evaluation".
@@ -66,11 +67,14 @@ def quoted(text: str, quote: str) -> str:
 class Mover:
     """Spells expressions of ``source``'s class body so that they mean the same in ``target``'s."""
 
-    def __init__(self, project: Project, source: ClassInfo, target: ClassInfo, quote: str) -> None:
+    def __init__(
+        self, project: Project, source: ClassInfo, target: ClassInfo, quote: str, scope: Scope | None = None
+    ) -> None:
         self.project = project
         self.source = source
         self.target = target
         self.quote = quote
+        self.scope = scope or source.body  # where the expressions stand
 
     # -- the three spellings
 
@@ -80,9 +84,12 @@ class Mover:
         late = keyword in LATE
         if late and isinstance(expr, ast.Constant) and isinstance(expr.value, str):
             return Moved(self._segment(expr), column=expr.col_offset)
-        as_it_is = self._substituted(expr, self.source.body, immediate=True)
+        as_it_is = self._substituted(expr, self.scope, immediate=True)
         if as_it_is is not None and not as_it_is.imports:
             return as_it_is
+        constant = self._constant(expr)
+        if constant is not None:
+            return Moved(constant)
         if late:
             try:
                 return Moved(quoted(self.as_string(expr), self.quote))
@@ -97,6 +104,16 @@ class Mover:
             reason = "it names something that the target's module does not see"
         raise Refused("BP501", f"{keyword}={ast.unparse(expr)}: {reason}")
 
+    def _constant(self, expr: ast.expr) -> str | None:
+        """The literal that a computed argument comes to, as in ``remote_side=f"{cls.__name__}.id"``."""
+        try:
+            value = evaluate(self.project, expr, self.scope)
+        except NotConstantError:
+            return None
+        if isinstance(value, str):
+            return quoted(value, self.quote)
+        return repr(value) if value is None or isinstance(value, int | float) else None
+
     def as_string(self, expr: ast.expr) -> str:
         """The expression as a string of the registry. Raises :class:`NotAStringError`."""
         scope, body = self._unwrapped(expr)
@@ -105,17 +122,17 @@ class Mover:
     def _unwrapped(self, expr: ast.expr) -> tuple[Scope, ast.expr]:
         """A lambda without arguments is its body, which does not see the names of the class body."""
         if isinstance(expr, ast.Lambda) and not _parameters(expr):
-            return next(scope for scope in self.source.body.chain() if scope.kind != "class"), expr.body
-        return self.source.body, expr
+            return next(scope for scope in self.scope.chain() if scope.kind != "class"), expr.body
+        return self.scope, expr
 
     def _segment(self, expr: ast.expr) -> str:
-        return self.source.module.source.segment(expr)
+        return self.scope.module.source.segment(expr)
 
     # -- as it stands
 
     def _substituted(self, expr: ast.expr, scope: Scope, *, immediate: bool) -> Moved | None:
         """The text of an expression with its free names as the target spells them; None if one has none."""
-        source = self.source.module.source
+        source = self.scope.module.source
         base, end = source.span(expr)
         text = source.text
         imports: list[Import] = []
@@ -229,7 +246,9 @@ class Mover:
         parts = made.module.parts
         for size in range(1, len(parts) + 1):
             suffix = parts[-size:]
-            if all(other.module.parts[-size:] != suffix for other in rivals):
+            if all(part.isidentifier() for part in suffix) and all(
+                other.module.parts[-size:] != suffix for other in rivals
+            ):
                 return ".".join((*suffix, made.name))
         places = ", ".join(sorted(other.where for other in (made, *rivals)))
         raise Refused("BP202", f"no string tells {made.name} at {places} apart")

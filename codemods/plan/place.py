@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from backpop.codemods.facts import Bound, ClassInfo
 from backpop.codemods.link import External, Project
-from backpop.codemods.plan.forward import RELATIONSHIP, Factory, Forward, factory_of
+from backpop.codemods.plan.factory import Factory, factory_of
+from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Import, Refused
 from backpop.codemods.plan.move import Moved, Mover
 
@@ -93,7 +94,8 @@ def _in_scope(project: Project, forward: Forward) -> Iterator[str]:
                         yield f"{name}.relationship"
                     elif one.name == "sqlalchemy" and f"{name}.orm." in target.module.source.text:
                         yield f"{name}.orm.relationship"
-    if owner is None and project.resolve(ast.Name("relationship"), target.body) == External(RELATIONSHIP):
+    plain = project.resolve(ast.Name("relationship"), target.body)
+    if owner is None and plain == External("sqlalchemy.orm.relationship"):
         yield "relationship"  # from a star import
 
 

@@ -28,7 +28,7 @@ def reverse_of(project: Project, forward: Forward) -> Reverse:
     target = forward.target
     source_text = target.module.source
     quote = source_text.quote(*source_text.span(target.node))
-    mover = Mover(project, forward.source, target, quote)
+    mover = Mover(project, forward.source, target, quote, forward.scope)
     factory = spell_factory(project, mover, forward)
     imports: list[Import] = list(factory.imports)
     arguments = [Argument(None, _class_argument(project, mover, forward))]

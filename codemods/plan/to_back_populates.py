@@ -15,32 +15,36 @@ from backpop.codemods.plan.reverse import has_reverse, reverse_of
 def plan_to_back_populates(project: Project, modules: list[Module]) -> Plan:
     """Plan the conversion of every backref in ``modules``; targets may be anywhere in ``project``."""
     refusals: list[Report] = []
-    forwards: list[Forward] = []
-    for module in modules:
-        for site in module.sites:
-            try:
-                forward = recognise(project, site)
-            except Refused as refused:
-                refusals.append(report_at(site, refused.code, refused.detail))
-            else:
-                if forward is not None:
-                    forwards.append(forward)
+    sites: list[tuple[Site, list[Forward]]] = []
     rivals: dict[tuple[ClassInfo, str], list[Forward]] = defaultdict(list)
-    for forward in forwards:
-        rivals[forward.target, forward.backref.name].append(forward)
-    conversions: list[Conversion] = []
-    for forward in forwards:
+    for site in (site for module in modules for site in module.sites):
         try:
-            others = [other for other in rivals[forward.target, forward.backref.name] if other is not forward]
-            if others:
-                where = ", ".join(f"{other.source.name}.{other.name}" for other in others)
-                raise Refused(
-                    "BP402", f"{forward.target.name}.{forward.backref.name} is also made by {where}"
-                )
-            conversions.append(_convert(project, forward))
+            forwards = recognise(project, site)
         except Refused as refused:
-            refusals.append(report_at(forward.site, refused.code, refused.detail))
+            refusals.append(report_at(site, refused.code, refused.detail))
+            continue
+        except RecursionError:
+            refusals.append(report_at(site, "BP602", "it is nested too deeply"))
+            continue
+        sites.append((site, forwards))
+        for forward in forwards:
+            rivals[forward.target, forward.backref.name].append(forward)
+    conversions: list[Conversion] = []
+    for site, forwards in sites:
+        try:
+            for forward in forwards:
+                _check_rivals(forward, rivals[forward.target, forward.backref.name])
+            conversions += [_convert(project, forward) for forward in forwards]
+        except Refused as refused:
+            refusals.append(report_at(site, refused.code, refused.detail))
     return Plan(tuple(conversions), tuple(sorted(refusals)), tuple(sorted(_notes(project, conversions))))
+
+
+def _check_rivals(forward: Forward, claims: list[Forward]) -> None:
+    others = [other for other in claims if other is not forward]
+    if others:
+        where = ", ".join(f"{other.source.name}.{other.name}" for other in others)
+        raise Refused("BP402", f"{forward.target.name}.{forward.backref.name} is also made by {where}")
 
 
 def _convert(project: Project, forward: Forward) -> Conversion:
@@ -48,7 +52,6 @@ def _convert(project: Project, forward: Forward) -> Conversion:
     if not has_reverse(project, forward):
         check_name_is_free(project, forward)
         reverse = reverse_of(project, forward)
-    source = forward.site.scope.module.source
     return Conversion(
         site=forward.site,
         source=forward.source,
@@ -56,7 +59,7 @@ def _convert(project: Project, forward: Forward) -> Conversion:
         forward_name=forward.name,
         reverse_name=forward.backref.name,
         backref=forward.backref.node,
-        name_text=source.segment(forward.backref.name_node),
+        name_text=forward.backref.name_text,
         reverse=reverse,
     )
 

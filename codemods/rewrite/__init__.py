@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backpop.codemods.edits import Edit, FileChange
-from backpop.codemods.facts import ClassInfo, Module
+from backpop.codemods.facts import ClassInfo, Module, Site
 from backpop.codemods.link import Project
 from backpop.codemods.plan.model import Conversion, Reverse
 from backpop.codemods.plan.place import relationship_calls
@@ -20,55 +20,45 @@ from backpop.codemods.rewrite.statements import LayoutError, TextEdit
 
 
 @dataclass(frozen=True)
-class Failure:
-    """A conversion that cannot be written, and why."""
-
-    conversion: Conversion
-    detail: str
-
-
-@dataclass(frozen=True)
 class Rewritten:
-    """The changes, by path, and the conversions that could not be written: both of their sides are left."""
+    """The changes, by path, and the sites that could not be written, with the reason: no side of them is."""
 
     changes: tuple[FileChange, ...]
-    failures: tuple[Failure, ...]
+    failures: dict[Site, str]
 
 
 def rewrite(project: Project, conversions: Sequence[Conversion], line_length: int) -> Rewritten:
-    """Turn conversions into changes of files. A conversion that fails on one side is left out on both."""
-    failures: list[Failure] = []
-    remaining = list(conversions)
+    """Turn conversions into changes of files. A site that fails on one side is left out on all."""
+    failures: dict[Site, str] = {}
     while True:
+        remaining = [conversion for conversion in conversions if conversion.site not in failures]
         changes, failed = _attempt(project, remaining, line_length)
         if not failed:
-            return Rewritten(tuple(changes), tuple(failures))
-        failures += failed
-        gone = {id(failure.conversion) for failure in failed}
-        remaining = [conversion for conversion in remaining if id(conversion) not in gone]
+            return Rewritten(tuple(changes), failures)
+        failures |= failed
 
 
 def _attempt(
     project: Project, conversions: Sequence[Conversion], line_length: int
-) -> tuple[list[FileChange], list[Failure]]:
+) -> tuple[list[FileChange], dict[Site, str]]:
     forwards: dict[Module, list[Conversion]] = defaultdict(list)
     reverses: dict[Module, list[Conversion]] = defaultdict(list)
     for conversion in conversions:
-        forwards[conversion.source.module].append(conversion)
+        forwards[conversion.home].append(conversion)
         if conversion.reverse is not None:
             reverses[conversion.target.module].append(conversion)
     changes: list[FileChange] = []
-    failures: list[Failure] = []
+    failures: dict[Site, str] = {}
     for module in sorted({*forwards, *reverses}, key=lambda one: one.path):
         here, there = forwards.get(module, []), reverses.get(module, [])
         file = _File(project, module, line_length)
         try:
             edits = file.edits(here, there)
             first: list[Edit] = []
-            if any(conversion.source.module is not module for conversion in there):
+            if any(conversion.home is not module for conversion in there):
                 first = file.edits([], there) if here else edits
         except _Failed as failed:
-            failures += (Failure(conversion, failed.detail) for conversion in failed.conversions)
+            failures |= {conversion.site: failed.detail for conversion in failed.conversions}
             continue
         changes.append(FileChange(Path(module.path), module.source.data, tuple(edits), tuple(first)))
     return changes, failures

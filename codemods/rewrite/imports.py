@@ -254,18 +254,14 @@ def _removed(module: Module, first: int, last: int) -> TextEdit:
 
 def _unused(project: Project, module: Module, converted: Sequence[Conversion]) -> Iterator[Binding]:
     """Imports from SQLAlchemy whose every use was in a backref that is now gone."""
-    gone = {
-        node
-        for conversion in converted
-        for node in ast.walk(conversion.backref)
-        if isinstance(node, ast.Name)
-    } - {
-        node
-        for conversion in converted
-        for node in ast.walk(_name_node(conversion))
+    gone = {node for one in converted for node in ast.walk(one.backref) if isinstance(node, ast.Name)}
+    stay = {
+        node.id
+        for one in converted
+        for node in ast.walk(ast.parse(f"({one.name_text}\n)", mode="eval"))
         if isinstance(node, ast.Name)
     }
-    for name in sorted({node.id for node in gone}):
+    for name in sorted({node.id for node in gone} - stay):
         if any(use not in gone for use in module.loads.get(name, ())):
             continue
         scopes = {scope for conversion in converted for scope in conversion.site.scope.chain()}
@@ -277,11 +273,6 @@ def _unused(project: Project, module: Module, converted: Sequence[Conversion]) -
             continue
         if not _exported(project, module, name):
             yield bindings[0]
-
-
-def _name_node(conversion: Conversion) -> ast.expr:
-    """The part of the backref that stays: the name."""
-    return ast.parse(conversion.name_text, mode="eval").body
 
 
 def _exported(project: Project, module: Module, name: str) -> bool:

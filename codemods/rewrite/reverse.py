@@ -12,6 +12,7 @@ from backpop.codemods.plan.model import Argument, Reverse
 from backpop.codemods.rewrite.statements import TextEdit
 from backpop.codemods.source import Source
 
+_COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "synonym", "composite"}
 _TAB = 4  # columns, for the line length alone
 
 
@@ -84,15 +85,9 @@ def _anchor(made: ClassInfo, names: Sequence[str], relationships: Sequence[ast.C
     for index, stmt in enumerate(body):
         if stmt in members and any(members[stmt].value is call for call in relationships):
             chosen = index
-    if chosen is None:
-        for index, stmt in enumerate(body):
-            member = members.get(stmt)
-            if member is None or member.name.startswith("__"):
-                continue
-            if isinstance(member.value, ast.Call) or (
-                member.annotation is not None and _is_mapped(member.annotation)
-            ):
-                chosen = index
+    columns = [index for index, stmt in enumerate(body) if stmt in members and _is_column(members[stmt])]
+    if chosen is None and columns:
+        chosen = columns[-1]
     if chosen is None:
         for index, stmt in enumerate(body):
             dunder = stmt in members and members[stmt].name.startswith("__")
@@ -110,8 +105,11 @@ def _anchor(made: ClassInfo, names: Sequence[str], relationships: Sequence[ast.C
     return body[chosen]
 
 
-def _is_mapped(annotation: ast.expr) -> bool:
-    return "Mapped" in ast.unparse(annotation)
+def _is_column(member: Member) -> bool:
+    if member.annotation is not None and "Mapped" in ast.unparse(member.annotation):
+        return True
+    func = member.value.func if isinstance(member.value, ast.Call) else None
+    return (func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")) in _COLUMN_MAKERS
 
 
 def _is_string(stmt: ast.stmt) -> bool:

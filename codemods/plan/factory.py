@@ -1,0 +1,143 @@
+"""What receives a ``backref=``: SQLAlchemy's ``relationship``, a Flask-SQLAlchemy object's, or another."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from dataclasses import dataclass
+
+from backpop.codemods.facts import ClassInfo, Site
+from backpop.codemods.link import Attribute, External, Opaque, Project, Resolved, Value
+from backpop.codemods.plan.model import Refused
+
+_FACTORIES = {"relationship", "relation", "dynamic_loader"} | {
+    "RelationshipProperty",
+    "RelationProperty",
+    "Relationship",
+}
+_OTHER_LIBRARIES = {"peewee", "playhouse", "pony", "tortoise", "ormar", "mongoengine", "django"}
+
+
+@dataclass(frozen=True)
+class Factory:
+    """What makes the relationship: SQLAlchemy's own function, or an object's method (``db.relationship``)."""
+
+    owner: Resolved | None  # the object; None for SQLAlchemy's own
+
+
+def called_factory(project: Project, site: Site, func: ast.expr) -> Factory | None:
+    """What is called. None if it is not SQLAlchemy's; raises :class:`Refused` if it may be."""
+    found = project.resolve_all(func, site.scope)
+    for resolved in found:
+        factory = factory_of(project, resolved)
+        if factory is not None:
+            return factory
+    has_backref = site.keyword("backref") is not None
+    if not has_backref:
+        return None
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    if name in _FACTORIES and isinstance(func, ast.Attribute) and looks_like_flask(site, func.value):
+        owner = project.resolve(func.value, site.scope)
+        if owner is not None:
+            return Factory(owner)
+    if found == [External("builtins.dict")]:
+        if isinstance(site.stmt, ast.Assign) and not _splatted(site):
+            return None
+        raise Refused("BP103", "backref stands in a dictionary of arguments")
+    suspicious = "relation" in name.lower() or "sqlalchemy" in site.scope.module.source.text
+    known = [may_be for resolved in found if (may_be := _may_be_factory(project, resolved)) is not None]
+    if any(known) or (suspicious and len(known) < max(len(found), 1)):
+        raise Refused("BP105", f"{ast.unparse(func)}() is not known to make a relationship")
+    return None
+
+
+def _may_be_factory(project: Project, resolved: Resolved, depth: int = 3) -> bool | None:
+    """Whether something that is no factory itself passes on to one; None where that cannot be told."""
+    if isinstance(resolved, External):
+        top = resolved.name.partition(".")[0]
+        return False if top in _OTHER_LIBRARIES or top in sys.stdlib_module_names else None
+    if isinstance(resolved, ClassInfo):
+        bases = [base for one in (resolved, *project.ancestors(resolved)) for base in project.bases(one)]
+        return any(isinstance(base, External) and base.name.startswith("sqlalchemy.") for base in bases)
+    body: ast.AST
+    if isinstance(resolved, Opaque) and isinstance(resolved.binding.node, ast.FunctionDef):
+        body, scope = resolved.binding.node, resolved.binding.scope
+    elif isinstance(resolved, Value):
+        body, scope = resolved.expr, resolved.scope
+    else:
+        return None
+    names = [node for node in ast.walk(body) if isinstance(node, ast.Name | ast.Attribute)]
+    inner = [one for node in names for one in project.resolve_all(node, scope) if one != resolved]
+    if any(factory_of(project, one) is not None for one in inner):
+        return True
+    called = [one for one in inner if isinstance(one, Opaque | Value)]
+    return depth > 0 and any(_may_be_factory(project, one, depth - 1) for one in called)
+
+
+def factory_of(project: Project, resolved: Resolved) -> Factory | None:
+    """The factory that a resolved name stands for, or None."""
+    if isinstance(resolved, External):
+        known = resolved.name.startswith("sqlalchemy.") and resolved.last in _FACTORIES
+        return Factory(None) if known else None
+    if isinstance(resolved, Attribute) and resolved.name in _FACTORIES and _is_flask(project, resolved.owner):
+        return Factory(resolved.owner)
+    return None
+
+
+def _is_flask(project: Project, owner: Resolved) -> bool:
+    """Whether a value is a Flask-SQLAlchemy object, or one of a class derived from it."""
+    if not (isinstance(owner, Value) and isinstance(owner.expr, ast.Call)):
+        return False
+    made = project.resolve(owner.expr.func, owner.scope)
+    classes = [made] if isinstance(made, External) else []
+    if isinstance(made, ClassInfo):
+        classes = [
+            base
+            for one in (made, *project.ancestors(made))
+            for base in project.bases(one)
+            if isinstance(base, External)
+        ]
+    return any(one.last == "SQLAlchemy" for one in classes)
+
+
+def looks_like_flask(site: Site, owner: ast.expr) -> bool:
+    """Whether the class around uses ``owner.Model`` or ``owner.Column``: what only such an object has."""
+    text = ast.unparse(owner)
+    return site.owner is not None and any(
+        isinstance(node, ast.Attribute)
+        and node.attr in {"Model", "Column"}
+        and ast.unparse(node.value) == text
+        for node in ast.walk(site.owner.node)
+    )
+
+
+def is_backref_function(project: Project, resolved: Resolved) -> bool:
+    if isinstance(resolved, External):
+        return resolved.name.startswith("sqlalchemy.") and resolved.last == "backref"
+    return (
+        isinstance(resolved, Attribute) and resolved.name == "backref" and _is_flask(project, resolved.owner)
+    )
+
+
+def refuse_mention(project: Project, site: Site) -> None:
+    """A dictionary with a "backref" key: passed on where it cannot be followed."""
+    source = site.scope.module.source.text
+    if "sa_relationship_kwargs" in ast.unparse(site.stmt) and "sqlmodel" in source:
+        raise Refused("BP306", "backref in sa_relationship_kwargs")
+    if isinstance(site.node, ast.Subscript) and "relationship" in source and "sqlalchemy" in source:
+        raise Refused("BP103", "backref is put into a dictionary")
+    if isinstance(site.node, ast.Dict) and isinstance(site.stmt, ast.Assign) and _splatted(site):
+        raise Refused("BP103", "backref stands in a dictionary of arguments")
+
+
+def _splatted(site: Site) -> bool:
+    """Whether the variable that a dictionary is assigned to is passed on as ``**variable``."""
+    assert isinstance(site.stmt, ast.Assign)
+    names = {target.id for target in site.stmt.targets if isinstance(target, ast.Name)}
+    return any(
+        isinstance(keyword_.value, ast.Name) and keyword_.value.id in names
+        for other in site.scope.module.sites
+        if isinstance(other.node, ast.Call)
+        for keyword_ in other.node.keywords
+        if keyword_.arg is None
+    )
