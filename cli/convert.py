@@ -7,11 +7,15 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from backpop.cli.config import line_length_of
 from backpop.cli.exits import Exit, exit_status
 from backpop.codemods.plan.model import Report
 from backpop.codemods.run import Outcome, Settings, to_back_populates
+
+if TYPE_CHECKING:
+    from backpop.cli.verify import Verifying
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Options:
     gitignore: bool
     verbose: bool
     quiet: bool
+    verifying: Verifying | None = None
 
 
 def convert(options: Options) -> Exit:
@@ -45,6 +50,13 @@ def convert(options: Options) -> Exit:
     wrong = bool(outcome.problems or outcome.missing)
     for path in outcome.missing:
         say(f"error: {printable(str(path))}: no such file or folder")
+    if options.verifying is not None:
+        from backpop.cli.verify import proved
+
+        proven = proved(outcome, options.verifying, quiet=options.quiet)
+        if proven is None:
+            return Exit.ERROR
+        outcome = proven
     if options.write:
         wrong = not _write(outcome) or wrong
     elif options.check:

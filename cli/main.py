@@ -8,11 +8,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from backpop.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from backpop.cli.verify import Verifying
 
 app = typer.Typer(
     name="backpop",
@@ -39,6 +42,34 @@ def _main(
     ] = False,
 ) -> None:
     pass
+
+
+_VerifyPattern = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of the submodules of a package, import those that match; with a leading !, those that do not. "
+        "Repeatable.",
+        metavar="PATTERN",
+    ),
+]
+_VerifySetup = Annotated[
+    str | None,
+    typer.Option(help="Python to run before the imports, or a file with it.", metavar="CODE_OR_FILE"),
+]
+_VerifyTimeout = Annotated[
+    float, typer.Option(min=0.1, help="Seconds that the imports of one process may take.")
+]
+_VerifyAlone = Annotated[
+    bool, typer.Option(help="Also verify that each module can still be used when it is imported by itself.")
+]
+_Python = Annotated[
+    str | None,
+    typer.Option(
+        help="The command that runs your project's Python, to verify: as in --python 'uv run python'. If not "
+        "given, that of the active virtual environment.",
+        metavar="COMMAND",
+    ),
+]
 
 
 @app.command("to-back-populates")
@@ -69,6 +100,19 @@ def to_back_populates(
     gitignore: Annotated[bool, typer.Option(help="Leave out what git ignores.")] = True,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print every note.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no notes.")] = False,
+    verify: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Import this module, or package with all its submodules, with and without the conversion, "
+            "and convert only what SQLAlchemy maps the same. Repeatable.",
+            metavar="MODULE",
+        ),
+    ] = None,
+    verify_pattern: _VerifyPattern = None,
+    verify_setup: _VerifySetup = None,
+    verify_timeout: _VerifyTimeout = 300,
+    verify_alone: _VerifyAlone = True,
+    python: _Python = None,
 ) -> None:
     """Give every backref an explicit, paired back_populates.
 
@@ -90,9 +134,89 @@ def to_back_populates(
             gitignore=gitignore,
             verbose=verbose,
             quiet=quiet,
+            verifying=_verifying(verify, verify_pattern, python, verify_setup, verify_timeout, verify_alone),
         )
     )
     raise typer.Exit(int(status))
+
+
+@app.command("verify")
+def verify(
+    modules: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODULE... [PATHS]...",
+            help="Modules to import, and packages with all their submodules. What is no dotted name, or ends "
+            "in .py, is a path (write ./src): a file or folder to convert, the current folder if none.",
+            show_default=False,
+        ),
+    ],
+    against: Annotated[
+        str | None,
+        typer.Option(help="Compare with this git revision, not with the conversion.", metavar="REVISION"),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="Leave out what matches this gitignore pattern; repeatable.")
+    ] = None,
+    gitignore: Annotated[bool, typer.Option(help="Leave out what git ignores.")] = True,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only print differences and errors.")] = False,
+    verify_pattern: _VerifyPattern = None,
+    verify_setup: _VerifySetup = None,
+    verify_timeout: _VerifyTimeout = 300,
+    verify_alone: _VerifyAlone = True,
+    python: _Python = None,
+) -> None:
+    """Prove that the mappers stay the same: SQLAlchemy is asked before and after.
+
+    Imports the models in a process of your project's Python, once as they are and once with every backref
+    made explicit, and compares all mappers. With --against, compares the files as they are with those of a
+    git revision: that proves a conversion made by hand. Nothing is written. Exits with 2 if anything differs
+    or cannot be imported.
+    """
+    from backpop.cli.verify import Options, is_path
+    from backpop.cli.verify import verify as run
+
+    names = [argument for argument in modules if not is_path(argument)]
+    if not names:
+        raise typer.BadParameter("name at least one module to import")
+    verifying = _verifying(names, verify_pattern, python, verify_setup, verify_timeout, verify_alone)
+    assert verifying is not None
+    paths = tuple(Path(argument) for argument in modules if is_path(argument))
+    status = run(
+        Options(
+            verifying=verifying,
+            paths=paths or (Path(),),
+            against=against,
+            exclude=tuple(exclude or ()),
+            gitignore=gitignore,
+            quiet=quiet,
+        )
+    )
+    raise typer.Exit(int(status))
+
+
+def _verifying(
+    modules: list[str] | None,
+    patterns: list[str] | None,
+    python: str | None,
+    setup: str | None,
+    timeout: float,
+    alone: bool,
+) -> Verifying | None:
+    if not modules:
+        if patterns or python or setup:
+            raise typer.BadParameter("there is nothing to verify without --verify MODULE")
+        return None
+    from backpop.cli.verify import Verifying
+
+    return Verifying(
+        modules=tuple(modules),
+        patterns=tuple(patterns or ()),
+        python=python,
+        setup=setup,
+        timeout=timeout,
+        alone=alone,
+    )
 
 
 def main() -> NoReturn:

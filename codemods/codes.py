@@ -2,7 +2,7 @@
 
 A code never changes its meaning. BP0: files. BP1: the value of ``backref``. BP2: the class at the other
 end. BP3: where the relationship stands. BP4: the attribute at the other end. BP5: what it would have to
-say. BP6: writing. BP9: notes beside a conversion.
+say. BP6: writing. BP7: verification. BP9: notes beside a conversion.
 """
 
 from __future__ import annotations
@@ -204,6 +204,19 @@ _ALL = (
         "source layout cannot be rewritten",
         "The statement is written in a way that backpop does not edit without risk.",
         "Put the statement on lines of its own.",
+    ),
+    Code(
+        "BP701",
+        "conversion changes the mapper graph",
+        "SQLAlchemy itself, asked with and without the conversion, does not map the same.",
+        "Look at the difference: keep the backref, or convert the pair by hand if the difference is welcome.",
+    ),
+    Code(
+        "BP702",
+        "conversion is not covered by the verification",
+        "The modules that were imported to verify do not map both classes from these files, so nothing is "
+        "proved of this pair.",
+        "Name the module that holds the classes as well, or convert this pair without verifying it.",
     ),
     Code(
         "BP901",

@@ -183,6 +183,21 @@ class Module:
         return found
 
 
+def read_at_once(stmt: ast.stmt) -> Iterator[str]:
+    """Names that a statement of a class body reads while the body runs (functions run later)."""
+    waiting: list[ast.AST] = [stmt]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+            yield node.id
+        if isinstance(node, Definition):
+            waiting += [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
+        elif isinstance(node, ast.Lambda):
+            waiting.append(node.args)
+        else:
+            waiting += ast.iter_child_nodes(node)
+
+
 def is_type_checking(test: ast.expr) -> bool:
     """Whether an ``if`` is there for type checkers alone."""
     return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (

@@ -34,6 +34,8 @@ _ROOT_MAKERS = {"declarative_base", "automap_base", "generate_base"}
 _COLUMN_MAKERS = {"Column", "mapped_column", "relationship"}
 _MAPPED_DECORATORS = {"mapped", "mapped_as_dataclass"}
 _CLASS = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*(?:\[[^\]]*\][ \t]*)?(?:\(([^)]*)\))?", re.MULTILINE)
+_BASE = re.compile(rb"(\w+)\s*(?:\[[^\]]*\]\s*)?(?:,|$)")
+_ALIAS = re.compile(rb"\b(\w+)[ \t]+as[ \t]+(\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class Project:
         self._search = search
         self._modules: dict[str, Module | None] = {}
         self._resolving: set[tuple[int, str]] = set()
+        self._following_call = False
         self._roots: dict[ClassInfo, frozenset[Root]] = {}
         self._reach: dict[str, frozenset[str]] = {}
         self._tables: dict[str, bool] = {}
@@ -223,15 +226,23 @@ class Project:
         return []
 
     def _name(self, name: str, scope: Scope) -> list[Resolved]:
-        bindings = self.lookup(name, scope)
-        if bindings:
-            return self._bindings(bindings)
-        for outer in scope.chain():
-            for star in outer.stars:
-                found = self._from_star(star, name)
-                if found:
-                    return found
+        for index, outer in enumerate(scope.chain()):
+            if outer.kind == "class" and index > 0:
+                continue
+            found = self._in_scope(outer, name)
+            if found is not None:
+                return found
         return [External(f"builtins.{name}")] if name in _BUILTINS else []
+
+    def _in_scope(self, scope: Scope, name: str) -> list[Resolved] | None:
+        """What a name stands for in one scope: its bindings, or what the last star import brings."""
+        bindings = scope.bindings.get(name, [])
+        last = max((binding.line for binding in bindings), default=0)
+        found = self._bindings(bindings)
+        for star in reversed(scope.stars):
+            if star.line > last and (brought := self._from_star(star, name)):
+                return _unique(iter([*found, *brought]))
+        return found if bindings else None
 
     def _bindings(self, bindings: Sequence[Binding]) -> list[Resolved]:
         at_run_time = [binding for binding in bindings if not binding.type_checking] or bindings
@@ -291,9 +302,7 @@ class Project:
 
     def _member(self, module: Module, name: str) -> list[Resolved]:
         """A name of a module's own namespace."""
-        if name in module.scope.bindings:
-            return self._bindings(module.scope.bindings[name])
-        return next((found for star in module.scope.stars if (found := self._from_star(star, name))), [])
+        return self._in_scope(module.scope, name) or []
 
     def _attribute(self, owner: Resolved, name: str) -> list[Resolved]:
         if isinstance(owner, Module):
@@ -318,15 +327,14 @@ class Project:
         return [Attribute(owner, name)]
 
     def _maker(self, value: Value, func: ast.expr) -> Resolved | None:
-        """What is called to make a value; None within a chain such as ``query = query.filter()``."""
-        key = (id(value.expr), "")
-        if key in self._resolving or len(self._resolving) > _DEPTH:
+        """What is called to make a value, unless that takes following another call: ``query.filter()``."""
+        if self._following_call:
             return None
-        self._resolving.add(key)
+        self._following_call = True
         try:
             return self.resolve(func, value.scope)
         finally:
-            self._resolving.discard(key)
+            self._following_call = False
 
     # -- classes
 
@@ -336,10 +344,13 @@ class Project:
         names: dict[str, list[str]] = {}
         bases: dict[str, list[str]] = {}
         for path, data in self.data.items():
+            aliases: dict[bytes, bytes] | None = None
             for match in _CLASS.finditer(data):
                 names.setdefault(match[1].decode(errors="replace"), []).append(path)
-                for base in re.findall(rb"(\w+)\s*(?:\[[^\]]*\]\s*)?(?:,|$)", match[2] or b""):
-                    bases.setdefault(base.decode(errors="replace"), []).append(path)
+                for base in _BASE.findall(match[2] or b""):
+                    if aliases is None:
+                        aliases = {alias: name for name, alias in _ALIAS.findall(data)}
+                    bases.setdefault(aliases.get(base, base).decode(errors="replace"), []).append(path)
         return names, bases
 
     def classes_named(self, name: str) -> list[ClassInfo]:
@@ -482,6 +493,11 @@ class Project:
             for other in self.classes_named(name)
             if self.is_mapped(other) and self.same_registry(made, other) is not False
         ]
+
+    def has_module_part(self, name: str) -> bool:
+        """Whether a module of the project, or a package around one, has this name."""
+        places = (place for many in self._layouts.values() for place in many)
+        return name in self._layouts or any(name in place.package for place in places)
 
     def has_table(self, name: str) -> bool:
         """Whether a table, or a mapped class, of the project has this very name."""

@@ -442,8 +442,10 @@ def run(request: Json) -> Json:
 
     What goes wrong is returned, not raised: ``{"error": {"stage": "setup" | "import" | "configure", "module",
     "type", "message", "traceback", "known", "others", "sys_path"}}``, where ``known`` has ``[file, name]`` of
-    each class mapped until then and of its bases, and ``others`` the rest of the errors of modules that cannot
-    be imported, in the same form. :func:`run_in_child` adds the stages "process" and "timeout". Only once in a process.
+    each class mapped until then and of its bases, and ``others`` the errors of further modules that cannot be
+    imported, in the same form. :func:`run_in_child` adds the stages "process" and "timeout".
+
+    Only once in a process.
     """
     if request.get("each_alone"):
         return {"alone": _each_alone(request)}
@@ -518,7 +520,11 @@ def _stage(stage: str, module: str | None = None) -> Iterator[None]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit too, and what test frameworks raise to skip a module
-        lines = [line for line in traceback.format_exc().splitlines() if line.strip()]
+        lines = [
+            line
+            for line in traceback.format_exc().splitlines()
+            if line.strip() and not line.startswith('  File "<frozen importlib')
+        ]
         error_part = {
             "stage": stage,
             "module": module,

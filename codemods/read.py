@@ -62,9 +62,7 @@ class SyntaxUnknownError(Exception):
     """A file that this Python cannot parse; the message says where and what to do."""
 
 
-def read_module(
-    source: Source, package: tuple[str, ...], name: str, search: Search | None = None
-) -> Module:
+def read_module(source: Source, package: tuple[str, ...], name: str, search: Search | None = None) -> Module:
     """Parse one file and collect its facts, with the sites of ``search``: of backrefs, if it is not given.
 
     Raises :class:`SyntaxUnknownError` where the running Python does not know the file's syntax.

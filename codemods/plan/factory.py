@@ -40,6 +40,13 @@ def called_factory(project: Project, site: Site, func: ast.expr) -> Factory | No
         owner = project.resolve(func.value, site.scope)
         if owner is not None:
             return Factory(owner)
+    call = site.node
+    if isinstance(call, ast.Call) and any(
+        factory_of(project, one) is not None
+        for arg in call.args
+        for one in project.resolve_all(arg, site.scope)
+    ):
+        raise Refused("BP105", f"{ast.unparse(func)}() is given {ast.unparse(call.args[0])}")
     if found == [External("builtins.dict")]:
         if isinstance(site.stmt, ast.Assign) and not _splatted(site):
             return None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import keyword
+import unicodedata
 from dataclasses import dataclass
 
 from backpop.codemods.facts import Bound, ClassInfo, Place, Scope, Site
@@ -22,10 +23,11 @@ from backpop.codemods.plan.factory import (
 )
 from backpop.codemods.plan.mixins import concrete_scopes
 from backpop.codemods.plan.model import Refused
+from backpop.codemods.plan.move import is_mangled
 from backpop.codemods.read import BACKREF_POSITION
 
 # The order of positional arguments in SQLAlchemy 1.3 and 1.4, up to backref.
-_POSITIONAL = (
+POSITIONAL = (
     "argument",
     "secondary",
     "primaryjoin",
@@ -85,7 +87,7 @@ def recognise(project: Project, site: Site) -> list[Forward]:
         raise Refused("BP106", "backref and back_populates on one relationship")
     if site.place is not Place.METHOD and _backref(project, site, site.scope, value) is None:
         return []
-    argument = arguments.pop("argument", None) or _annotated_target(project, site)
+    argument = arguments.pop("argument", None) or annotated_target(project, site)
     forwards = []
     for source, name, scope in _places(project, site):
         backref = _backref(project, site, scope, value)
@@ -111,7 +113,7 @@ def _arguments(project: Project, site: Site) -> dict[str, ast.expr]:
     if splats and any(_may_hold_backref(project, splat, site.scope) for splat in splats):
         raise Refused("BP103", "backref comes from a splat")
     if not starred:
-        arguments = dict(zip(_POSITIONAL, call.args, strict=False)) | arguments
+        arguments = dict(zip(POSITIONAL, call.args, strict=False)) | arguments
         if "backref" in arguments and len(call.args) > BACKREF_POSITION + 1:
             raise Refused("BP602", "arguments after backref are given by position")
     return arguments
@@ -210,7 +212,13 @@ def _constant_name(project: Project, node: ast.expr, scope: Scope) -> str | None
         return None
     if not isinstance(name, str):
         raise Refused("BP101", f"its name is {name!r}")
-    if not name.isidentifier() or keyword.iskeyword(name) or name.startswith("__") or name in _RESERVED:
+    if (
+        not name.isidentifier()
+        or keyword.iskeyword(name)
+        or name.startswith(("__", "_sa_"))
+        or name in _RESERVED
+        or unicodedata.normalize("NFKC", name) != name  # as Python spells identifiers, but not strings
+    ):
         raise Refused("BP104", f"{name!r} cannot be a mapped attribute of a class body")
     return name
 
@@ -231,7 +239,9 @@ def _places(project: Project, site: Site) -> list[tuple[ClassInfo, str, Scope]]:
     if site.place is not Place.BODY or site.owner is None or site.attribute is None:
         raise Refused("BP305", "it is not the whole value of an attribute in a class body")
     name = site.attribute
-    if name.startswith("__") and not name.endswith("__"):
+    if len(site.owner.body.bindings[name]) > 1:
+        raise Refused("BP305", f"{site.owner.name}.{name} is assigned more than once")
+    if is_mangled(name):
         name = f"_{site.owner.name.lstrip('_')}{name}"  # Python's own name mangling
     return [(site.owner, name, site.scope)]
 
@@ -260,7 +270,7 @@ def find_target(
     return _mapped(project, target), by_string or by_class_name
 
 
-def _annotated_target(project: Project, site: Site) -> ast.expr:
+def annotated_target(project: Project, site: Site) -> ast.expr:
     """The target of a relationship that is given by its annotation alone."""
     annotation = site.stmt.annotation if isinstance(site.stmt, ast.AnnAssign) else None
     argument = annotated_class(annotation)

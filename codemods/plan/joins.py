@@ -13,7 +13,8 @@ from backpop.codemods.facts import ClassInfo
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Refused
-from backpop.codemods.plan.move import Moved, Mover, NotAStringError, attribute_of_column, quoted
+from backpop.codemods.plan.move import Moved, Mover, NotAStringError, attribute_of_column, last_name, quoted
+from backpop.codemods.plan.registry import class_name
 
 _JOINS = ("primaryjoin", "secondaryjoin")
 _ANNOTATIONS = {"foreign", "remote"}
@@ -44,7 +45,7 @@ def mirrored(project: Project, mover: Mover, forward: Forward) -> dict[str, Move
     if "foreign_keys" in given and "foreign_keys" not in own:
         result["foreign_keys"] = mover.move("foreign_keys", given["foreign_keys"])
     if not result and "primaryjoin" not in own and "foreign_keys" not in own:
-        join_text = _inherited_join(project, mover, forward)
+        join_text = _inherited_join(project, forward)
         if join_text is not None:
             result["primaryjoin"] = Moved(quoted(join_text, mover.quote))
     return result
@@ -92,6 +93,8 @@ class _RemoteSwap(ast.NodeTransformer):
         self.ours, self.theirs = ({name for made in side for name in _names(made)} for side in hierarchy)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _ANNOTATIONS:
+            raise Refused("BP502", f"{ast.unparse(node.func)}()")
         marks: list[str] = []
         inner: ast.expr = node
         while (
@@ -129,17 +132,17 @@ class _RemoteSwap(ast.NodeTransformer):
 
     def _side(self, node: ast.expr) -> str | None:
         """Which side a column is on; "other" for a third table's; None for what is no column."""
-        if not isinstance(node, ast.Attribute):
+        parts = ast.unparse(node).split(".") if isinstance(node, ast.Attribute) else []
+        if not parts or not all(part.isidentifier() for part in parts):
             return None
-        owner = ast.unparse(node.value).removesuffix(".c").removesuffix(".columns")
-        simple = owner.rpartition(".")[2]
-        if not all(part.isidentifier() for part in owner.split(".")):
-            return None
-        if simple in self.ours:
-            return "ours"
-        if simple in self.theirs:
-            return "theirs"
-        return "other"
+        for index, part in enumerate(parts):
+            side = "ours" if part in self.ours else "theirs" if part in self.theirs else None
+            rest = parts[index + 1 :]
+            if side and rest and rest[0] in {"c", "columns"}:
+                rest = rest[1:]
+            if side and rest:
+                return side if len(rest) == 1 else None  # a method of a column
+        return "other" if len(parts) == 2 or parts[-2] in {"c", "columns"} else None
 
 
 def _names(made: ClassInfo) -> Iterator[str]:
@@ -152,59 +155,93 @@ def _names(made: ClassInfo) -> Iterator[str]:
 # -- joined inheritance
 
 
-def _inherited_join(project: Project, mover: Mover, forward: Forward) -> str | None:
-    """The join to spell out where the source is a joined subclass whose base refers to the target as well.
+def _inherited_join(project: Project, forward: Forward) -> str | None:
+    """The join to spell out where the source is a joined subclass and its base is linked to the target too.
 
     The forward is unambiguous then, because SQLAlchemy prefers the source's own table; the reverse is not.
     """
     source, target = forward.source, forward.target
-    if not _has_table(source):
-        return None
     bases = [made for made in project.ancestors(source) if project.is_mapped(made) and _has_table(made)]
-    goals = {target, *(made for made in project.ancestors(target) if project.is_mapped(made))}
-    inherited = [key for made in bases for key in _foreign_keys(project, made) if key[1] in goals]
-    own = [key for key in _foreign_keys(project, source) if key[1] in goals]
-    if not inherited or not own:
+    if not bases or not _has_table(source):
         return None
-    if len(own) > 1 or target in bases:
-        raise Refused("BP503", f"{source.name} and a base of it refer to {target.name}")
-    attribute, owner, column = own[0]
+    goals = [target, *(made for made in project.ancestors(target) if project.is_mapped(made))]
     try:
-        goal = attribute_of_column(owner, column)
-    except NotAStringError as error:
+        inherited = [link for base in bases for goal in goals for link in _links(project, base, goal)]
+        if not inherited:
+            return None
+    except _UnclearError:
+        inherited = []
+    try:
+        own = [link for goal in goals for link in _links(project, source, goal)]
+    except _UnclearError as error:
         raise Refused("BP503", str(error)) from error
-    return f"{mover.registry_name(target)}.{goal} == {mover.registry_name(source)}.{attribute}"
+    if len(own) != 1 or target in bases or own[0][1] is not target:
+        raise Refused("BP503", f"{source.name}, or a base of it, and {target.name} are linked more than once")
+    here, _, there = own[0]
+    return f"{class_name(project, target)}.{there} == {class_name(project, source)}.{here}"
+
+
+class _UnclearError(Exception):
+    """Foreign keys that are not all to be seen; the message says of which class."""
 
 
 def _has_table(made: ClassInfo) -> bool:
     return made.member("__tablename__") is not None or made.member("__table__") is not None
 
 
+def _links(project: Project, one: ClassInfo, other: ClassInfo) -> Iterator[tuple[str, ClassInfo, str]]:
+    """The foreign keys between two classes, either way: attribute, the other class, its attribute."""
+    for attribute, goal, column in _foreign_keys(project, one):
+        if goal is other:
+            yield attribute, other, _attribute(other, column)
+    if one is not other:
+        for attribute, goal, column in _foreign_keys(project, other):
+            if goal is one:
+                yield _attribute(one, column), other, attribute
+
+
+def _attribute(made: ClassInfo, column: str) -> str:
+    try:
+        return attribute_of_column(made, column)
+    except NotAStringError as error:
+        raise _UnclearError(str(error)) from error
+
+
 def _foreign_keys(project: Project, made: ClassInfo) -> Iterator[tuple[str, ClassInfo, str]]:
-    """Foreign keys of the columns in a class body: attribute, class of the target column, its name."""
+    """Foreign keys of a class's own table: attribute, class of the target column, its name.
+
+    Raises :class:`_UnclearError` where the class may have others.
+    """
+    mixins = [one for one in project.ancestors(made) if not project.is_mapped(one)]
+    if made.member("__table__") is not None or any(
+        name in one.body.bindings and "ForeignKey" in ast.unparse(one.node)
+        for one in (made, *mixins)
+        for name in ("__table_args__",)
+    ):
+        raise _UnclearError(f"{made.name} at {made.where} has keys outside of its columns")
+    for one in mixins:
+        if "ForeignKey" in ast.unparse(one.node):
+            raise _UnclearError(f"{one.name} at {one.where} mixes in foreign keys")
     for member in made.members:
         for node in ast.walk(member.value) if member.value else ():
-            if not (isinstance(node, ast.Call) and node.args):
-                continue
-            func = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if func != "ForeignKey":
+            if not (isinstance(node, ast.Call) and node.args and last_name(node.func) == "ForeignKey"):
                 continue
             target = node.args[0]
             if isinstance(target, ast.Constant) and isinstance(target.value, str):
                 table, _, column = target.value.rpartition(".")
-                for goal in (forward for forward in _classes_of_table(project, made, table)):
+                for goal in _classes_of_table(project, made, table):
                     yield member.name, goal, column
-            elif isinstance(target, ast.Attribute):
-                goal_class = project.resolve(target.value, made.body)
-                if isinstance(goal_class, ClassInfo):
-                    yield member.name, goal_class, target.attr
+                continue
+            refers_to = project.resolve(target.value, made.body) if isinstance(target, ast.Attribute) else None
+            if not isinstance(refers_to, ClassInfo) or not isinstance(target, ast.Attribute):
+                raise _UnclearError(f"{made.name}.{member.name} refers to {ast.unparse(target)}")
+            yield member.name, refers_to, target.attr
 
 
 def _classes_of_table(project: Project, near: ClassInfo, table: str) -> Iterator[ClassInfo]:
     """The classes with this table name among the modules read so far."""
+    simple = table.rpartition(".")[2]
     for module in project.parsed:
         for made in module.classes:
-            if made.literal("__tablename__") == table.rpartition(".")[2] and (
-                project.same_registry(near, made) is not False
-            ):
+            if made.literal("__tablename__") == simple and project.same_registry(near, made) is not False:
                 yield made

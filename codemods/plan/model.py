@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from enum import Enum
 
 from backpop.codemods.facts import ClassInfo, Module, Site
 
@@ -83,10 +84,9 @@ class Reverse:
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
-    """One backref that becomes a pair. Those of one mixin share their site, and stand or fall together.
+    """One pair that changes its spelling: an :class:`Expansion` or a :class:`Collapse`.
 
-    ``backref`` is the node of the argument in the forward's call, ``name_text`` how the name is spelt
-    there. ``reverse`` is None where the target already has exactly the reverse that is needed.
+    ``site`` is the forward's: the relationship that has, or gets, the backref.
     """
 
     site: Site
@@ -94,9 +94,6 @@ class Conversion:
     target: ClassInfo
     forward_name: str
     reverse_name: str
-    backref: ast.expr
-    name_text: str
-    reverse: Reverse | None
 
     @property
     def home(self) -> Module:
@@ -110,8 +107,54 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True)
+class Expansion(Conversion):
+    """One backref that becomes a pair. Those of one mixin share their site, and stand or fall together.
+
+    ``backref`` is the node of the argument in the forward's call, ``name_text`` how the name is spelt
+    there. ``reverse`` is None where the target already has exactly the reverse that is needed.
+    """
+
+    backref: ast.expr
+    name_text: str
+    reverse: Reverse | None
+
+
+@dataclass(frozen=True, slots=True)
+class Collapse(Conversion):
+    """One pair that becomes a backref: the relationship of ``removed`` goes.
+
+    ``options`` are the arguments of ``backref(...)``, a plain string without any; ``function`` is how it is
+    called there. ``done`` if the forward has its backref already, as a run that was killed leaves it.
+    """
+
+    removed: Site
+    options: tuple[Argument, ...]
+    function: str
+    imports: tuple[Import, ...]
+    done: bool
+
+
+class Keep(Enum):
+    """Which side of a pair stays: the one with arguments, or that of the collection, or that of the scalar."""
+
+    CONFIGURED = "configured"
+    COLLECTION = "collection"
+    SCALAR = "scalar"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which pairs become a backref: simple ones, and what else was asked for."""
+
+    keep: Keep = Keep.CONFIGURED
+    options: bool = False
+    many_to_many: bool = False
+    drop_annotations: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
-    """The outcome for every backref of a project, in the order of their places."""
+    """The outcome for every backref, or pair, of a project, in the order of their places."""
 
     conversions: tuple[Conversion, ...]
     refusals: tuple[Report, ...]

@@ -8,39 +8,20 @@ SQLAlchemy evaluates those when the mappers are configured, and takes everything
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Scope
-from backpop.codemods.link import Attribute, External, Project, Resolved, Value
+from backpop.codemods.link import External, Opaque, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.model import Import, Refused
+from backpop.codemods.plan.registry import class_name, is_hidden, library_name, table_name
 
 # Arguments that SQLAlchemy accepts as a string or a callable: relationship(), "Late-evaluation".
 LATE = frozenset({"primaryjoin", "secondaryjoin", "secondary", "foreign_keys", "remote_side", "order_by"})
 
-# Annotations that are names in such a string beside sqlalchemy's own.
-_ORM = {"foreign", "remote"}
-# What ``sqlalchemy.sql...`` modules define and the top level of sqlalchemy has too, in every version.
-_TOP_LEVEL = frozenset(
-    {"and_", "or_", "not_", "asc", "desc", "nullsfirst", "nullslast", "func", "case", "cast", "collate"}
-    | {
-        "distinct",
-        "exists",
-        "extract",
-        "false",
-        "true",
-        "null",
-        "literal",
-        "literal_column",
-        "select",
-        "text",
-    }
-    | {"tuple_", "type_coerce", "between", "bindparam", "any_", "all_", "over", "within_group"}
-)
-# Members that make an attribute of the class that a string may name.
-_NOT_COLUMNS = {"relationship", "relation", "dynamic_loader", "association_proxy", "backref"}
+# What makes an attribute of a class that a string may name.
+COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "synonym", "query_expression"}
+_NOT_COLUMNS = {"relationship", "relation", "dynamic_loader", "association_proxy", "backref", "composite"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,44 +46,75 @@ def quoted(text: str, quote: str) -> str:
 
 
 class Mover:
-    """Spells expressions of ``source``'s class body so that they mean the same in ``target``'s."""
+    """Spells expressions of ``source``'s class body so that they mean the same in ``target``'s.
+
+    ``scope`` is where the expressions stand, if not in the class body itself; ``line`` the first line of
+    their statement: names that a class body binds below it are not yet seen there.
+    """
 
     def __init__(
-        self, project: Project, source: ClassInfo, target: ClassInfo, quote: str, scope: Scope | None = None
+        self,
+        project: Project,
+        source: ClassInfo,
+        target: ClassInfo,
+        quote: str,
+        scope: Scope | None = None,
+        line: int | None = None,
     ) -> None:
         self.project = project
         self.source = source
         self.target = target
         self.quote = quote
-        self.scope = scope or source.body  # where the expressions stand
+        self.scope = scope or source.body
+        self.line = line
 
     # -- the three spellings
 
     def move(self, keyword: str, expr: ast.expr) -> Moved:
         """The argument at the target. Raises :class:`Refused` where no spelling is safe."""
-        scope, body = self._unwrapped(expr)
         late = keyword in LATE
         if late and isinstance(expr, ast.Constant) and isinstance(expr.value, str):
+            if self.project.same_registry(self.source, self.target) is False:
+                raise Refused("BP506", f"{keyword}={ast.unparse(expr)}")
             return Moved(self._segment(expr), column=expr.col_offset)
-        as_it_is = self._substituted(expr, self.scope, immediate=True)
-        if as_it_is is not None and not as_it_is.imports:
+        # what is looked up in a container may not be there yet where the target stands
+        looked_up = late and any(isinstance(node, ast.Subscript) for node in ast.walk(expr))
+        as_it_is = None if looked_up else self._substituted(expr, self.scope, immediate=True)
+        if as_it_is is not None and not (late and as_it_is.imports):
             return as_it_is
         constant = self._constant(expr)
         if constant is not None:
             return Moved(constant)
-        if late:
-            try:
-                return Moved(quoted(self.as_string(expr), self.quote))
-            except NotAStringError as error:
-                reason = str(error)
-            as_lambda = self._substituted(body, scope, immediate=False)
-            if as_lambda is not None and not isinstance(body, ast.Lambda):
-                return Moved(f"lambda: {as_lambda.text}", as_lambda.imports)
-        elif as_it_is is not None:
-            return as_it_is
-        else:
+        if not late:
             reason = "it names something that the target's module does not see"
-        raise Refused("BP501", f"{keyword}={ast.unparse(expr)}: {reason}")
+            raise Refused("BP501", f"{keyword}={ast.unparse(expr)}: {reason}")
+        return self._late(keyword, expr)
+
+    def _late(self, keyword: str, expr: ast.expr) -> Moved:
+        try:
+            return Moved(quoted(self.as_string(expr, keyword), self.quote))
+        except NotAStringError as error:
+            reason = str(error)
+        as_lambda = self._as_lambda(expr)
+        if as_lambda is not None:
+            return as_lambda
+        try:
+            return Moved(quoted(self.as_string(expr, keyword, qualified=True), self.quote))
+        except NotAStringError:
+            raise Refused("BP501", f"{keyword}={ast.unparse(expr)}: {reason}") from None
+
+    def _as_lambda(self, expr: ast.expr) -> Moved | None:
+        scope, body = self._unwrapped(expr)
+        moved = self._substituted(body, scope, immediate=False)
+        if moved is None or isinstance(body, ast.Lambda):
+            return None
+        called = ""
+        if body is expr and isinstance(body, ast.Name | ast.Attribute):
+            found = self.project.resolve(body, scope)
+            function = isinstance(found, Opaque) and found.binding.how is Bound.DEF
+            if function or (isinstance(found, Value) and isinstance(found.expr, ast.Lambda)):
+                called = "()"  # a callable that is called when the mappers are configured
+        return Moved(f"lambda: {moved.text}{called}", moved.imports)
 
     def _constant(self, expr: ast.expr) -> str | None:
         """The literal that a computed argument comes to, as in ``remote_side=f"{cls.__name__}.id"``."""
@@ -114,15 +126,34 @@ class Mover:
             return quoted(value, self.quote)
         return repr(value) if value is None or isinstance(value, int | float) else None
 
-    def as_string(self, expr: ast.expr) -> str:
-        """The expression as a string of the registry. Raises :class:`NotAStringError`."""
+    def as_string(self, expr: ast.expr, keyword: str = "", *, qualified: bool = False) -> str:
+        """The expression as a string of the registry. Raises :class:`NotAStringError`.
+
+        ``qualified`` allows names with a module path; those hold only while the modules keep their names.
+        """
         scope, body = self._unwrapped(expr)
-        return ast.unparse(ast.fix_missing_locations(_Stringer(self, scope).visit(_copy(body))))
+        stringer = _Stringer(self, scope, qualified=qualified, tables_first=keyword == "secondary")
+        return ast.unparse(ast.fix_missing_locations(stringer.visit(_copy(body))))
+
+    def class_argument(self, by_string: bool) -> str:
+        """How the reverse names the source class: by a string, or late where no string reaches.
+
+        ``by_string`` says that the forward names the target so, which proves that they share a registry.
+        """
+        shared = self.project.same_registry(self.source, self.target)
+        if shared or (shared is None and by_string):
+            name = class_name(self.project, self.source)
+            if "." not in name or not self.sees_source():
+                return quoted(name, self.quote)
+        if self.sees_source():
+            return f"lambda: {self.source.name}"
+        source, target = self.source, self.target
+        raise Refused("BP506", f"{source.name} at {source.where} and {target.name} at {target.where}")
 
     def _unwrapped(self, expr: ast.expr) -> tuple[Scope, ast.expr]:
         """A lambda without arguments is its body, which does not see the names of the class body."""
         if isinstance(expr, ast.Lambda) and not _parameters(expr):
-            return next(scope for scope in self.scope.chain() if scope.kind != "class"), expr.body
+            return _outside_classes(self.scope), expr.body
         return self.scope, expr
 
     def _segment(self, expr: ast.expr) -> str:
@@ -133,70 +164,95 @@ class Mover:
     def _substituted(self, expr: ast.expr, scope: Scope, *, immediate: bool) -> Moved | None:
         """The text of an expression with its free names as the target spells them; None if one has none."""
         source = self.scope.module.source
+        if self.target is not self.source and any(
+            isinstance(node, ast.Attribute) and is_mangled(node.attr) for node in ast.walk(expr)
+        ):
+            return None
         base, end = source.span(expr)
-        text = source.text
         imports: list[Import] = []
         parts: list[str] = []
         done = base
-        bound = bound_within(expr)
-        for name, in_lambda in free_names(expr, bound):
-            at_once = immediate and not in_lambda
-            seen_from = (
-                scope if not in_lambda else next(outer for outer in scope.chain() if outer.kind != "class")
-            )
-            spelt = self._spelt(name.id, seen_from, immediate=at_once)
-            if spelt is None:
-                return None
+        for name, later in free_names(expr):
+            seen_from = _outside_classes(scope) if later else scope
+            spelt = self._spelt(name.id, seen_from, immediate=immediate and not later)
             start, stop = source.span(name)
-            if not base <= start <= stop <= end or text[start:stop] != name.id:
-                return None  # within an f-string, whose positions Python 3.11 does not give
-            parts += (text[done:start], spelt.text)
+            if spelt is None or not base <= start <= stop <= end or source.text[start:stop] != name.id:
+                return None  # positions within an f-string are wrong before Python 3.12
+            parts += (source.text[done:start], spelt.text)
             done = stop
             imports += spelt.imports
-        parts.append(text[done:end])
+        parts.append(source.text[done:end])
         return Moved("".join(parts), tuple(dict.fromkeys(imports)), expr.col_offset)
+
+    def seen(self, name: str, scope: Scope) -> tuple[list[Binding], Scope]:
+        """The bindings of a name that an expression of the source sees, and the scope to see them from."""
+        bindings = self.project.lookup(name, scope)
+        if scope.kind == "class" and self.line is not None and bindings and bindings[0].scope is scope:
+            early = [binding for binding in bindings if binding.line < (self.line or 0)]
+            if not early:
+                return self.seen(name, _outside_classes(scope))
+            if len(early) < len(bindings):
+                raise Refused("BP505", f"{name} is bound again further down in {self.source.name}")
+        return bindings, scope
 
     def _spelt(self, name: str, scope: Scope, *, immediate: bool) -> Moved | None:
         """How the target spells a name of the source; None where it cannot."""
         target, project = self.target, self.project
-        bindings = project.lookup(name, scope)
+        bindings, scope = self.seen(name, scope)
         home = bindings[0].scope if bindings else None
         seen_from = target.body if immediate else target.scope
         if home is self.source.body:
             if target is self.source and immediate:
                 return Moved(name)
-            return Moved(f"{self.source.name}.{name}") if not immediate and self.sees_source() else None
+            plain = not immediate and self.sees_source() and not is_mangled(name)
+            return Moved(f"{self.source.name}.{name}") if plain else None
+        if is_mangled(name):
+            return None
         there = project.lookup(name, seen_from)
         if home is not None and home in seen_from.chain():
             if there != bindings:
                 return None  # the class body, or a function between, has another thing of this name
-            early = home.kind == "module" and target.scope.kind == "function"
-            before = early or any(binding.line < target.node.lineno for binding in bindings)
-            return Moved(name) if not immediate or before else None
+            return Moved(name) if self._same_value(home, bindings, immediate=immediate) else None
         meaning = project.resolve(ast.Name(name), scope)
         if meaning is None:
             return None
         if meaning == External(f"builtins.{name}"):
             return Moved(name) if not there else None
-        if there and project.resolve(ast.Name(name), seen_from) == meaning:
+        if self._usable(there, immediate=immediate) and project.resolve(ast.Name(name), seen_from) == meaning:
             return Moved(name)
-        known = self._known_as(meaning)
+        known = self._known_as(meaning, immediate=immediate)
         if known is not None:
             return Moved(known)
         return self._imported(name, bindings, bool(there))
 
+    def _same_value(self, home: Scope, bindings: list[Binding], *, immediate: bool) -> bool:
+        """Whether a name of a scope around both classes has one value, where each of them reads it."""
+        end = self.target.node.lineno if immediate and home is self.target.scope else None
+        if len(bindings) > 1:
+            end = min(self.target.node.lineno, self.source.node.lineno)
+        return end is None or all(binding.line < end for binding in bindings)
+
+    def _usable(self, bindings: list[Binding], *, immediate: bool) -> bool:
+        """Whether a name of the target's module is sure to be bound when the reverse reads it."""
+        line, scope = self.target.node.lineno, self.target.scope
+        return bool(bindings) and all(
+            binding.guard is None and not (immediate and binding.scope is scope and binding.line > line)
+            for binding in bindings
+        )
+
     def sees_source(self) -> bool:
         """Whether code that runs later in the target's body finds the source class by its bare name."""
         source = self.source
-        return source.scope.kind != "class" and (
-            self.project.lookup(source.name, self.target.scope) == source.scope.bindings.get(source.name)
-        )
+        bindings = self.project.lookup(source.name, self.target.scope)
+        return source.scope.kind != "class" and len(bindings) == 1 and bindings[0].made is source
 
-    def _known_as(self, meaning: Resolved) -> str | None:
+    def _known_as(self, meaning: Resolved, *, immediate: bool) -> str | None:
         """A name by which the target's module already imports something."""
         for name, bindings in self.target.module.scope.bindings.items():
-            if all(binding.how in {Bound.IMPORT, Bound.FROM} for binding in bindings) and (
-                self.project.resolve(ast.Name(name), self.target.body) == meaning
+            if (
+                all(binding.how in {Bound.IMPORT, Bound.FROM} for binding in bindings)
+                and self._usable(bindings, immediate=immediate)
+                and self.project.resolve(ast.Name(name), self.target.body) == meaning
             ):
                 return name
         return None
@@ -219,116 +275,28 @@ class Mover:
 
     def check_cycle(self, wanted: Import, binding: Binding) -> None:
         """Raise :class:`Refused` if an import in the target's module may lead back to that module."""
-        importer = binding.scope.module
-        home = self.project.find_module(wanted.module, 0, importer)
+        home = self.project.find_module(wanted.module, 0, binding.scope.module)
         goal = self.target.module.path
         if home is not None and (home.path == goal or self.project.reaches(home.path, goal)):
             raise Refused("BP504", f"{wanted.text} in {self.target.module.shown}")
-
-    # -- names of the registry
-
-    def registry_name(self, made: ClassInfo) -> str:
-        """How strings name a class: simply, or after as much of its module path as tells it apart.
-
-        Raises :class:`Refused` where no string does.
-        """
-        function = next((scope for scope in made.scope.chain() if scope.kind == "function"), None)
-        rivals = [
-            other
-            for other in self.project.meets(made, made.name)
-            if other is not made
-            # classes of other functions come and go with their functions
-            and next((s for s in other.scope.chain() if s.kind == "function"), None) in {function, None}
-            and not (function is not None and other.scope.kind == "module" and other.module is made.module)
-        ]
-        if not rivals:
-            return made.name
-        parts = made.module.parts
-        for size in range(1, len(parts) + 1):
-            suffix = parts[-size:]
-            if all(part.isidentifier() for part in suffix) and all(
-                other.module.parts[-size:] != suffix for other in rivals
-            ):
-                return ".".join((*suffix, made.name))
-        places = ", ".join(sorted(other.where for other in (made, *rivals)))
-        raise Refused("BP202", f"no string tells {made.name} at {places} apart")
-
-    def table_name(self, table: Value) -> str | None:
-        """The key of a Table in the metadata of the target's registry; None if that is not certain."""
-        call = table.expr
-        if not isinstance(call, ast.Call) or not call.args:
-            return None
-        name = call.args[0]
-        if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
-            return None
-        schema = ""
-        for keyword in call.keywords:
-            if keyword.arg == "schema" and isinstance(keyword.value, ast.Constant):
-                schema = f"{keyword.value.value!s}." if keyword.value.value else ""
-            elif keyword.arg in {"schema", "bind_key", None}:
-                return None
-        func = self.project.resolve(call.func, table.scope)
-        roots = {root.key for root in self.project.roots(self.target)}
-        if isinstance(func, Attribute) and func.name == "Table":
-            shared = Attribute(func.owner, "Model") in roots
-        elif isinstance(func, External) and func.last == "Table" and len(call.args) > 1:
-            shared = self._same_metadata(call.args[1], table.scope, roots)
-        else:
-            return None
-        dotted = f"{schema}{name.value}"
-        return dotted if shared and all(part.isidentifier() for part in dotted.split(".")) else None
-
-    def _same_metadata(self, expr: ast.expr, scope: Scope, roots: set[Resolved | str]) -> bool:
-        metadata = self.project.resolve(expr, scope)
-        owner = self.project.resolve(expr.value, scope) if isinstance(expr, ast.Attribute) else None
-        if owner in roots or (
-            isinstance(owner, ClassInfo) and self.project.same_registry(owner, self.target)
-        ):
-            return True
-        if metadata is None:
-            return False
-        for root in roots:
-            if isinstance(root, str):
-                continue
-            known = [Attribute(root, "metadata"), *self._metadata_of(root)]
-            if isinstance(root, Attribute) and root.name == "Model":
-                known.append(Attribute(root.owner, "metadata"))
-            if metadata in known:
-                return True
-        return False
-
-    def _metadata_of(self, root: Resolved) -> list[Resolved]:
-        """What a declarative base was given as its metadata."""
-        if isinstance(root, Value) and isinstance(root.expr, ast.Call):
-            call = root.expr
-            given = [keyword.value for keyword in call.keywords if keyword.arg == "metadata"]
-            return [found for expr in given for found in self.project.resolve_all(expr, root.scope)]
-        if isinstance(root, ClassInfo):
-            return (
-                self.project.resolve_all(ast.Name("metadata"), root.body)
-                if "metadata" in root.body.bindings
-                else []
-            )
-        return []
 
 
 class _Stringer(ast.NodeTransformer):
     """Rewrites an expression's tree into names of the declarative registry."""
 
-    def __init__(self, mover: Mover, scope: Scope) -> None:
+    def __init__(self, mover: Mover, scope: Scope, *, qualified: bool, tables_first: bool) -> None:
         self.mover = mover
         self.scope = scope
         self.project = mover.project
+        self.qualified = qualified
+        self.tables_first = tables_first
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        bindings = self.project.lookup(node.id, self.scope)
+        bindings, scope = self.mover.seen(node.id, self.scope)
         source = self.mover.source
-        if bindings and bindings[0].scope is source.body and not node.id.startswith("__"):
-            member = source.member(node.id)
-            if member is None or not _may_be_column(member.value, member.annotation):
-                raise NotAStringError(f"{node.id} is no column of {source.name}")
-            return self._attribute(self._class(source), node.id)
-        return self._resolved(node, self.project.resolve(node, self.scope))
+        if bindings and bindings[0].scope is source.body and not _is_dunder(node.id):
+            return self._attribute(self._class(source), self._column(source, node.id))
+        return self._resolved(node, self.project.resolve(node, scope))
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
         column = self._table_column(node)
@@ -336,18 +304,12 @@ class _Stringer(ast.NodeTransformer):
             return column
         resolved = self.project.resolve(node, self.scope)
         if isinstance(resolved, External | ClassInfo) or (
-            isinstance(resolved, Attribute) and self._library_name(resolved) is not None
+            resolved is not None and self._spelling(resolved) is not None
         ):
-            return self._resolved(node, resolved)
-        if isinstance(resolved, Value) and self.mover.table_name(resolved):
             return self._resolved(node, resolved)
         owner = self.project.resolve(node.value, self.scope)
         if isinstance(owner, ClassInfo):
-            member = owner.member(node.attr)
-            if node.attr.startswith("__") or (
-                member is not None and not _may_be_column(member.value, member.annotation)
-            ):
-                raise NotAStringError(f"{ast.unparse(node)} is no column")
+            return self._attribute(self.visit(node.value), self._column(owner, node.attr))
         return self._attribute(self.visit(node.value), node.attr)
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
@@ -364,9 +326,31 @@ class _Stringer(ast.NodeTransformer):
 
     def _class(self, made: ClassInfo) -> ast.expr:
         try:
-            return ast.parse(self.mover.registry_name(made), mode="eval").body
+            name = class_name(self.project, made)
         except Refused as refused:
             raise NotAStringError(refused.detail) from refused
+        if "." in name and not self.qualified:
+            raise NotAStringError(f"several classes are named {made.name}")
+        return ast.parse(name, mode="eval").body
+
+    def _column(self, made: ClassInfo, name: str) -> str:
+        """The attribute of a mapped class, as a string names it."""
+        member = made.member(name)
+        if _is_dunder(name) or (
+            member is not None and not self._may_be_column(made, member.value, member.annotation)
+        ):
+            raise NotAStringError(f"{name} is no column of {made.name}")
+        # within the body of the source, Python has mangled a private name
+        return f"_{self.mover.source.name.lstrip('_')}{name}" if is_mangled(name) else name
+
+    def _may_be_column(self, made: ClassInfo, value: ast.expr | None, annotation: ast.expr | None) -> bool:
+        if not isinstance(value, ast.Call):
+            return annotation is not None and value is None
+        name = last_name(value.func)
+        found = self.project.resolve(value.func, made.body)
+        if isinstance(found, External) and found.name.startswith("sqlalchemy."):
+            return found.last in COLUMN_MAKERS
+        return name in COLUMN_MAKERS or (name not in _NOT_COLUMNS and "col" in name.lower())
 
     def _table_column(self, node: ast.Attribute) -> ast.expr | None:
         """``Class.__table__.c.column``, which no string can say, as ``Class.attribute``."""
@@ -381,46 +365,31 @@ class _Stringer(ast.NodeTransformer):
             return None
         return self._attribute(self._class(made), attribute_of_column(made, node.attr))
 
-    def _library_name(self, resolved: Resolved) -> str | None:
-        """The name in a string of something that SQLAlchemy, or a Flask-SQLAlchemy object, provides."""
-        if isinstance(resolved, External):
-            if not resolved.name.startswith("sqlalchemy."):
-                return None
-            function = re.search(r"\.func\.([\w.]+)$", resolved.name)
-            if function:
-                return f"func.{function[1]}"
-            top = resolved.name.count(".") == 1 and resolved.last not in {"orm", "ext", "sql"}
-            return resolved.last if top or resolved.last in _ORM | _TOP_LEVEL else None
-        if isinstance(resolved, Attribute) and isinstance(resolved.owner, Value | External):
-            roots = {root.key for root in self.project.roots(self.mover.target)}
-            if Attribute(resolved.owner, "Model") in roots and resolved.name in _TOP_LEVEL | _ORM:
-                return resolved.name
-        return None
+    def _spelling(self, resolved: Resolved) -> str | None:
+        """The string's name for a table, or for something of the library."""
+        target = self.mover.target
+        if isinstance(resolved, Value):
+            return table_name(self.project, target, resolved, tables_first=self.tables_first)
+        return library_name(self.project, target, resolved)
 
     def _resolved(self, node: ast.expr, resolved: Resolved | None) -> ast.expr:
+        target = self.mover.target
         if isinstance(resolved, ClassInfo):
-            if (
-                not self.project.is_mapped(resolved)
-                or self.project.same_registry(resolved, self.mover.target) is False
-            ):
-                raise NotAStringError(f"{resolved.name} is not in the registry of {self.mover.target.name}")
+            if not self.project.is_mapped(resolved) or self.project.same_registry(resolved, target) is False:
+                raise NotAStringError(f"{resolved.name} is not in the registry of {target.name}")
             return self._class(resolved)
-        if isinstance(resolved, Value):
-            name = self.mover.table_name(resolved)
-            if name is not None:
-                return ast.parse(name, mode="eval").body
-            if (
-                isinstance(resolved.expr, ast.Constant)
-                and resolved.scope.module is not self.mover.target.module
-            ):
-                return ast.Constant(resolved.expr.value)
-        elif resolved is not None:
-            name = self._library_name(resolved)
-            if name is not None:
-                top = name.partition(".")[0]
-                if self.project.has_table(top):
-                    raise NotAStringError(f"a table or class of the project is named {top}")
-                return ast.parse(name, mode="eval").body
+        name = self._spelling(resolved) if resolved is not None else None
+        if name is not None:
+            top = name.partition(".")[0]
+            if not isinstance(resolved, Value) and is_hidden(self.project, top):
+                raise NotAStringError(f"a table, class or module of the project is named {top}")
+            return ast.parse(name, mode="eval").body
+        if (
+            isinstance(resolved, Value)
+            and isinstance(resolved.expr, ast.Constant)
+            and resolved.scope.module is not target.module
+        ):
+            return ast.Constant(resolved.expr.value)
         raise NotAStringError(f"{ast.unparse(node)} is not known in the registry's strings")
 
 
@@ -428,7 +397,7 @@ def attribute_of_column(made: ClassInfo, column: str) -> str:
     """The attribute of a class that a column of this name is mapped to. Raises :class:`NotAStringError`."""
     for member in made.members:
         call = member.value
-        if not (isinstance(call, ast.Call) and _may_be_column(call, None)):
+        if not (isinstance(call, ast.Call) and last_name(call.func) in COLUMN_MAKERS):
             continue
         first = call.args[0] if call.args else None
         name = first.value if isinstance(first, ast.Constant) else member.name
@@ -439,12 +408,22 @@ def attribute_of_column(made: ClassInfo, column: str) -> str:
     return column  # inherited, or added by a mixin
 
 
-def _may_be_column(value: ast.expr | None, annotation: ast.expr | None) -> bool:
-    if isinstance(value, ast.Call):
-        func = value.func
-        name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-        return name not in _NOT_COLUMNS
-    return annotation is not None and (value is None)
+def last_name(func: ast.expr) -> str:
+    """The last name of what is called: ``Column`` for ``sa.Column``."""
+    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+
+
+def is_mangled(name: str) -> bool:
+    """Whether Python mangles a name that stands in a class body."""
+    return name.startswith("__") and not name.endswith("__")
+
+
+def _is_dunder(name: str) -> bool:
+    return name.startswith("__") and name.endswith("__")
+
+
+def _outside_classes(scope: Scope) -> Scope:
+    return next(outer for outer in scope.chain() if outer.kind != "class")
 
 
 def _parameters(node: ast.Lambda) -> list[ast.arg]:
@@ -453,28 +432,38 @@ def _parameters(node: ast.Lambda) -> list[ast.arg]:
     return [*args.posonlyargs, *args.args, *args.kwonlyargs, *extra]
 
 
-def bound_within(expr: ast.expr) -> set[str]:
-    """The names that an expression itself binds: parameters of lambdas, variables of comprehensions."""
-    names: set[str] = set()
-    for node in ast.walk(expr):
-        if isinstance(node, ast.Lambda):
-            names |= {arg.arg for arg in _parameters(node)}
-        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            names.add(node.id)
-    return names
-
-
-def free_names(expr: ast.expr, bound: set[str]) -> Iterator[tuple[ast.Name, bool]]:
+def free_names(expr: ast.expr) -> list[tuple[ast.Name, bool]]:
     """The names that an expression reads from around it, in order, and whether a lambda reads them later."""
     found: list[tuple[ast.Name, bool]] = []
-    waiting: list[tuple[ast.AST, bool]] = [(expr, False)]
-    while waiting:
-        node, later = waiting.pop()
-        if isinstance(node, ast.Name) and node.id not in bound:
-            found.append((node, later))
-        later = later or isinstance(node, ast.Lambda)
-        waiting.extend((child, later) for child in ast.iter_child_nodes(node))
-    yield from sorted(found, key=lambda item: (item[0].lineno, item[0].col_offset))
+
+    def visit(node: ast.AST, bound: frozenset[str], later: bool) -> None:
+        if isinstance(node, ast.Name):
+            if node.id not in bound:
+                found.append((node, later))
+        elif isinstance(node, ast.Lambda):
+            for default in (*node.args.defaults, *node.args.kw_defaults):
+                if default is not None:
+                    visit(default, bound, later)
+            visit(node.body, bound | {arg.arg for arg in _parameters(node)}, True)
+        elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+            targets = {
+                name.id
+                for part in node.generators
+                for name in ast.walk(part.target)
+                if isinstance(name, ast.Name)
+            }
+            visit(node.generators[0].iter, bound, later)
+            for child in ast.iter_child_nodes(node):
+                if child is not node.generators[0]:
+                    visit(child, bound | targets, later)
+            for condition in node.generators[0].ifs:
+                visit(condition, bound | targets, later)
+        else:
+            for child in ast.iter_child_nodes(node):
+                visit(child, bound, later)
+
+    visit(expr, frozenset(), False)
+    return sorted(found, key=lambda item: (item[0].lineno, item[0].col_offset))
 
 
 def _copy(expr: ast.expr) -> ast.expr:

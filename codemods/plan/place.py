@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 
@@ -121,14 +122,46 @@ def _imported(mover: Mover, forward: Forward) -> Moved:
     raise Refused("BP504", f"{ast.unparse(root)} is not known in {target.module.shown}")
 
 
+def check_life(forward: Forward) -> None:
+    """Raise :class:`Refused` if the source class may not be there when the target is."""
+    source, target = forward.source, forward.target
+    function = next((scope for scope in source.scope.chain() if scope.kind == "function"), None)
+    if function is not None and function not in target.scope.chain():
+        raise Refused("BP304", f"{source.name} is defined in {function.name}(), {target.name} is not")
+    if (
+        source.guard is not None
+        and source.guard is not target.guard
+        and not isinstance(source.guard, ast.With)
+    ):
+        raise Refused("BP304", f"the class {source.name} at {source.where} is conditional")
+
+
 def check_name_is_free(project: Project, forward: Forward) -> None:
     """Raise :class:`Refused` if the target, or a class that shares its attributes, has the name already.
 
     With a backref SQLAlchemy refuses another mapped attribute of the name and overwrites a plain one; in a
-    class body the last definition wins.
+    class body the last definition wins, and a subclass's own wins over it.
     """
     name, target = forward.backref.name, forward.target
-    for made in (target, *project.ancestors(target), *project.subclasses(target)):
-        own = name in made.body.bindings or any(member.name == name for member in made.members)
-        if own and (made is target or project.is_mapped(made)):
+    above = project.ancestors(target)
+    if _has(target, name):
+        raise Refused("BP401", f"{target.name}.{name} at {target.where}")
+    for made in above:
+        if _has(made, name) and project.is_mapped(made):
             raise Refused("BP401", f"{made.name}.{name} at {made.where}")
+    for heir in project.subclasses(target):
+        for made in (
+            heir,
+            *(one for one in project.ancestors(heir) if one is not target and one not in above),
+        ):
+            arguments = made.member("__mapper_args__")
+            chosen = arguments is not None and "_properties" in ast.unparse(arguments.stmt)
+            if _has(made, name) or chosen:
+                raise Refused("BP401", f"{made.name}.{name} at {made.where}")
+    for member in target.members:
+        if member.annotation is not None and name in re.findall(r"\w+", ast.unparse(member.annotation)):
+            raise Refused("BP505", f"{name} in the annotation of {target.name}.{member.name}")
+
+
+def _has(made: ClassInfo, name: str) -> bool:
+    return name in made.body.bindings or any(member.name == name for member in made.members)

@@ -28,10 +28,10 @@ def reverse_of(project: Project, forward: Forward) -> Reverse:
     target = forward.target
     source_text = target.module.source
     quote = source_text.quote(*source_text.span(target.node))
-    mover = Mover(project, forward.source, target, quote, forward.scope)
+    mover = Mover(project, forward.source, target, quote, forward.scope, forward.site.stmt.lineno)
     factory = spell_factory(project, mover, forward)
     imports: list[Import] = list(factory.imports)
-    arguments = [Argument(None, _class_argument(project, mover, forward))]
+    arguments = [Argument(None, mover.class_argument(forward.by_string))]
     options = dict(forward.backref.options)
 
     joins = mirrored(project, mover, forward)
@@ -67,19 +67,6 @@ def reverse_of(project: Project, forward: Forward) -> Reverse:
         _comments(forward, arguments),
         tuple(dict.fromkeys(imports)),
     )
-
-
-def _class_argument(project: Project, mover: Mover, forward: Forward) -> str:
-    """How the reverse names the source class: by a string, or late where no string reaches."""
-    source, target = forward.source, forward.target
-    reached = project.same_registry(source, target)
-    if reached is None and forward.by_string:
-        reached = True
-    if reached:
-        return quoted(mover.registry_name(source), mover.quote)
-    if mover.sees_source():
-        return f"lambda: {source.name}"
-    raise Refused("BP506", f"{source.name} at {source.where} and {target.name} at {target.where}")
 
 
 def _comments(forward: Forward, arguments: list[Argument]) -> tuple[str, ...]:

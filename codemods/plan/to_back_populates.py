@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 
 from backpop.codemods.facts import ClassInfo, Module, Site
 from backpop.codemods.link import Project
 from backpop.codemods.plan.forward import Forward, recognise
-from backpop.codemods.plan.model import Conversion, Plan, Refused, Report
-from backpop.codemods.plan.place import check_name_is_free
+from backpop.codemods.plan.model import Expansion, Plan, Refused, Report
+from backpop.codemods.plan.place import check_life, check_name_is_free
 from backpop.codemods.plan.reverse import has_reverse, reverse_of
 
 
@@ -29,15 +30,36 @@ def plan_to_back_populates(project: Project, modules: list[Module]) -> Plan:
         sites.append((site, forwards))
         for forward in forwards:
             rivals[forward.target, forward.backref.name].append(forward)
-    conversions: list[Conversion] = []
+    conversions: list[Expansion] = []
     for site, forwards in sites:
         try:
             for forward in forwards:
                 _check_rivals(forward, rivals[forward.target, forward.backref.name])
+                check_life(forward)
             conversions += [_convert(project, forward) for forward in forwards]
         except Refused as refused:
             refusals.append(report_at(site, refused.code, refused.detail))
+    for conversion, name in _hidden_names(conversions):
+        refusals.append(report_at(conversion.site, "BP505", f"{name} in {conversion.target.name}"))
+    left = {(report.path, report.line, report.column) for report in refusals}
+    conversions = [one for one in conversions if _position(one.site) not in left]
     return Plan(tuple(conversions), tuple(sorted(refusals)), tuple(sorted(_notes(project, conversions))))
+
+
+def _hidden_names(conversions: list[Expansion]) -> Iterator[tuple[Expansion, str]]:
+    """The conversions whose attribute would hide, in the class body, a name that another reverse reads."""
+    reverses: dict[ClassInfo, list[Expansion]] = defaultdict(list)
+    for conversion in conversions:
+        if conversion.reverse is not None:
+            reverses[conversion.target].append(conversion)
+    for together in reverses.values():
+        for one in together:
+            if any(
+                other.reverse and one.reverse_name in other.reverse.reads()
+                for other in together
+                if other is not one
+            ):
+                yield one, one.reverse_name
 
 
 def _check_rivals(forward: Forward, claims: list[Forward]) -> None:
@@ -47,12 +69,12 @@ def _check_rivals(forward: Forward, claims: list[Forward]) -> None:
         raise Refused("BP402", f"{forward.target.name}.{forward.backref.name} is also made by {where}")
 
 
-def _convert(project: Project, forward: Forward) -> Conversion:
+def _convert(project: Project, forward: Forward) -> Expansion:
     reverse = None
     if not has_reverse(project, forward):
         check_name_is_free(project, forward)
         reverse = reverse_of(project, forward)
-    return Conversion(
+    return Expansion(
         site=forward.site,
         source=forward.source,
         target=forward.target,
@@ -64,14 +86,20 @@ def _convert(project: Project, forward: Forward) -> Conversion:
     )
 
 
+def _position(site: Site) -> tuple[str, int, int]:
+    report = report_at(site, "", "")
+    return report.path, report.line, report.column
+
+
 def report_at(site: Site, code: str, detail: str) -> Report:
-    """A report on a site, placed at its ``backref`` argument."""
+    """A report on a site, placed at its ``backref`` or ``back_populates`` argument."""
     source = site.scope.module.source
-    line, column = source.position(source.span(site.keyword("backref") or site.node)[0])
+    place = site.keyword("backref") or site.keyword("back_populates") or site.node
+    line, column = source.position(source.span(place)[0])
     return Report(source.path, line, column, code, detail)
 
 
-def _notes(project: Project, conversions: list[Conversion]) -> list[Report]:
+def _notes(project: Project, conversions: list[Expansion]) -> list[Report]:
     """A note for each pair of modules where the target may come to be used without the source."""
     notes: dict[tuple[str, str], Report] = {}
     for conversion in conversions:

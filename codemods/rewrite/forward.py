@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import libcst as cst
 
-from backpop.codemods.plan.model import Conversion
+from backpop.codemods.plan.model import Expansion
 from backpop.codemods.read import BACKREF_POSITION
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
 from backpop.codemods.source import Source
@@ -58,7 +58,7 @@ def _has_backref(node: ast.AST) -> bool:
     )
 
 
-def forward_edit(source: Source, conversions: Sequence[Conversion]) -> TextEdit | None:
+def forward_edit(source: Source, conversions: Sequence[Expansion]) -> TextEdit | None:
     """The edit of one statement that holds the forwards of ``conversions``.
 
     Raises :class:`LayoutError` where the statement does not have its lines to itself.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 import libcst as cst
 
 from backpop.codemods.facts import Binding, Bound, Module
 from backpop.codemods.link import External, Project
-from backpop.codemods.plan.model import Conversion, Import, Reverse
+from backpop.codemods.plan.model import Expansion, Import, Reverse
 from backpop.codemods.rewrite.forward import has_own_lines
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
 
@@ -132,7 +133,7 @@ def import_edits(
     project: Project,
     module: Module,
     reverses: Sequence[Reverse],
-    converted: Sequence[Conversion],
+    converted: Sequence[Expansion],
     before_line: int,
     line_length: int,
 ) -> Iterator[TextEdit]:
@@ -252,7 +253,7 @@ def _removed(module: Module, first: int, last: int) -> TextEdit:
     return TextEdit(start, end, "")
 
 
-def _unused(project: Project, module: Module, converted: Sequence[Conversion]) -> Iterator[Binding]:
+def _unused(project: Project, module: Module, converted: Sequence[Expansion]) -> Iterator[Binding]:
     """Imports from SQLAlchemy whose every use was in a backref that is now gone."""
     gone = {node for one in converted for node in ast.walk(one.backref) if isinstance(node, ast.Name)}
     stay = {
@@ -276,28 +277,17 @@ def _unused(project: Project, module: Module, converted: Sequence[Conversion]) -
 
 
 def _exported(project: Project, module: Module, name: str) -> bool:
-    """Whether a name of a module is used from outside of it."""
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Constant) and node.value == name and "__all__" in module.scope.bindings:
-            return True
-    for other in project.parsed:
-        if other is module:
-            continue
-        scopes = [
-            other.scope,
-            *(made.body for made in other.classes),
-            *(made.scope for made in other.classes),
-        ]
-        for scope in scopes:
-            for bindings in scope.bindings.values():
-                for binding in bindings:
-                    if (
-                        binding.how is Bound.FROM
-                        and binding.imported == name
-                        and (project.find_module(binding.module, binding.level, other) is module)
-                    ):
-                        return True
-            for star in scope.stars:
-                if name in other.loads and project.find_module(star.module, star.level, other) is module:
-                    return True
-    return False
+    """Whether a name of a module may be used from outside of it."""
+    if "__all__" in module.scope.bindings and any(
+        isinstance(node, ast.Constant) and node.value == name for node in ast.walk(module.tree)
+    ):
+        return True
+    home = re.escape(module.parts[-1]) if module.parts else r"\w+"
+    names = rf"import\b(?:[^\n(]*|[ \t]*\([^)]*)(?:\b{name}\b|\*)"
+    used = re.compile(rf"\b{home}[ \t]+{names}|\b{home}\.{name}\b|\bfrom[ \t]+\.+[ \t]+{names}".encode())
+    word = name.encode()
+
+    def uses(data: bytes) -> bool:
+        return word in data and used.search(data) is not None
+
+    return any(path != module.path for path in project.files_where(uses))

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from backpop.codemods.facts import ClassInfo, Definition, Member
+from backpop.codemods.facts import ClassInfo, Member, read_at_once
 from backpop.codemods.plan.model import Argument, Reverse
 from backpop.codemods.rewrite.statements import TextEdit
 from backpop.codemods.source import Source
@@ -96,12 +96,14 @@ def _anchor(made: ClassInfo, names: Sequence[str], relationships: Sequence[ast.C
                 break
             chosen = index
     for index, stmt in enumerate(body):
-        if (chosen is None or index > chosen) and any(name in names for name in _read_at_once(stmt)):
+        if (chosen is None or index > chosen) and any(name in names for name in read_at_once(stmt)):
             chosen = index
     if chosen is None:
         return None
     while chosen + 1 < len(body) and _is_string(body[chosen + 1]) and chosen > 0:
         chosen += 1  # the documentation of the attribute
+    while chosen + 1 < len(body) and body[chosen + 1].lineno <= (body[chosen].end_lineno or 0):
+        chosen += 1  # a statement that begins on the same line
     return body[chosen]
 
 
@@ -118,21 +120,6 @@ def _is_string(stmt: ast.stmt) -> bool:
         and isinstance(stmt.value, ast.Constant)
         and isinstance(stmt.value.value, str)
     )
-
-
-def _read_at_once(stmt: ast.stmt) -> Iterator[str]:
-    """Names that a statement of a class body reads while the body runs (functions run later)."""
-    waiting: list[ast.AST] = [stmt]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
-            yield node.id
-        if isinstance(node, Definition):
-            waiting += [*node.decorator_list, node.args, *([node.returns] if node.returns else [])]
-        elif isinstance(node, ast.Lambda):
-            waiting.append(node.args)
-        else:
-            waiting += ast.iter_child_nodes(node)
 
 
 def _spaced(source: Source, node: ast.ClassDef, relationships: Sequence[ast.Call]) -> bool:

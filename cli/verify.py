@@ -1,0 +1,219 @@
+"""Verification for the terminal: on its own, and as the condition of a conversion."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backpop.cli.config import line_length_of
+from backpop.cli.convert import printable, say, shown
+from backpop.cli.exits import Exit, exit_status
+from backpop.codemods.ask import Failure, Subject, source_roots
+from backpop.codemods.run import Outcome, Settings, to_back_populates
+from backpop.codemods.verify import Proof, SetAside, Verification, prove
+
+
+@dataclass(frozen=True)
+class Verifying:
+    """What the command line says of the models to import, and of the interpreter that does."""
+
+    modules: tuple[str, ...]
+    patterns: tuple[str, ...]
+    python: str | None
+    setup: str | None
+    timeout: float
+    alone: bool
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line of ``backpop verify`` asked for."""
+
+    verifying: Verifying
+    paths: tuple[Path, ...]
+    against: str | None
+    exclude: tuple[str, ...]
+    gitignore: bool
+    quiet: bool
+
+
+def verify(options: Options) -> Exit:
+    """Compare the models with those of another revision, or of the conversion; returns the exit status."""
+    if options.against is not None:
+        return _verify_revision(options, options.against)
+    settings = Settings(
+        line_length=line_length_of(options.paths[0]), exclude=options.exclude, gitignore=options.gitignore
+    )
+    try:
+        outcome = to_back_populates(options.paths, settings)
+    except ValueError as error:
+        say(f"error: {error}")
+        return Exit.ERROR
+    for path in outcome.missing:
+        say(f"error: {printable(str(path))}: no such file or folder")
+    for report in outcome.problems:
+        say(f"error: {printable(f'{shown(report.path)}:{report.line}: {report.detail}')}")
+    wrong = bool(outcome.problems or outcome.missing)
+    if not outcome.conversions:
+        say("There is no backref that can be converted, so nothing to verify.")
+        return exit_status(found=False, wrong=wrong)
+    proof = _prove(outcome, options.verifying)
+    if proof.verification.error is not None:
+        return Exit.ERROR
+    for one in proof.aside:
+        print(_title(one))
+        for text in [str(difference) for difference in one.differences] or [one.detail]:
+            print(printable(f"    {' '.join(text.split())}"))
+    if not options.quiet:
+        _say_result(proof)
+    return exit_status(found=False, wrong=wrong or bool(proof.aside))
+
+
+def proved(outcome: Outcome, verifying: Verifying, *, quiet: bool) -> Outcome | None:
+    """What of an outcome is proved, with the rest among its refusals; None if nothing can be found out."""
+    if not outcome.conversions:
+        return outcome
+    proof = _prove(outcome, verifying)
+    if proof.verification.error is not None:
+        return None
+    if not quiet:
+        _say_result(proof)
+    return proof.outcome
+
+
+def is_path(argument: str) -> bool:
+    """Whether an argument that may be a module or a path is a path: it ends in .py, or is no dotted name."""
+    return argument.endswith(".py") or not all(part.isidentifier() for part in argument.split("."))
+
+
+def _verify_revision(options: Options, revision: str) -> Exit:
+    from backpop.codemods.revision import RevisionError, files_at
+    from backpop.codemods.verify import verify as compare
+
+    try:
+        before = files_at(revision, options.paths[0])
+    except RevisionError as error:
+        say(f"error: {printable(str(error))}")
+        return Exit.ERROR
+    subject = _subject(options.verifying, map(Path, before))
+    result = compare(subject, before, {})
+    if result.error is not None:
+        _say_failure(result.error, subject, where=f" at {revision}" if result.error.side == "before" else "")
+        return Exit.ERROR
+    for difference in result.differences:
+        print(printable(" ".join(str(difference).split())))
+    if not options.quiet:
+        _say_verification(result)
+    return exit_status(found=False, wrong=not result.identical)
+
+
+def _prove(outcome: Outcome, verifying: Verifying) -> Proof:
+    """Prove an outcome; what keeps it from being proved is said."""
+    subject = _subject(verifying, (change.path for change in outcome.changes))
+    if sys.stderr.isatty():
+        say(f"verifying with {shlex.join(subject.python)} ...")
+    proof = prove(subject, outcome)
+    if proof.verification.error is not None:
+        _say_failure(proof.verification.error, subject, where="")
+        say("Nothing is proved, and nothing was written.")
+    return proof
+
+
+def _subject(verifying: Verifying, files: Iterable[Path]) -> Subject:
+    folder = Path.cwd()
+    roots = source_roots(files, verifying.modules)
+    return Subject(
+        python=_interpreter(verifying.python),
+        modules=verifying.modules,
+        folder=folder,
+        patterns=verifying.patterns,
+        sys_path=tuple(dict.fromkeys((str(folder), *roots))),
+        setup=_setup(verifying.setup),
+        # Sets are printed in the same order by every process then.
+        environment={"PYTHONHASHSEED": "0", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        timeout=verifying.timeout,
+        alone=verifying.alone,
+        jobs=os.cpu_count() or 1,
+    )
+
+
+def _interpreter(given: str | None) -> tuple[str, ...]:
+    if given is not None:
+        return (given,) if Path(given).exists() else tuple(shlex.split(given))
+    active = os.environ.get("VIRTUAL_ENV")
+    if active:
+        place = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")
+        python = Path(active, *place)
+        if python.exists():
+            return (str(python),)
+    return (sys.executable,)
+
+
+def _setup(given: str | None) -> str | None:
+    if given is None:
+        return None
+    try:
+        return Path(given).read_text("utf-8") if Path(given).is_file() else given
+    except (OSError, ValueError):  # too long for the name of a file, say
+        return given
+
+
+def _title(one: SetAside) -> str:
+    from backpop.codemods.plan.to_back_populates import report_at
+
+    report = report_at(one.conversions[0].site, one.code, "")
+    titles = ", ".join(conversion.title for conversion in one.conversions)
+    return printable(f"{shown(report.path)}:{report.line}:{report.column}: {one.code} {titles}")
+
+
+def _say_result(proof: Proof) -> None:
+    if not proof.outcome.conversions:
+        say("No conversion is proved.")
+        return
+    _say_verification(proof.verification)
+
+
+def _say_verification(verification: Verification) -> None:
+    number = len(verification.differences)
+    found = f"{number} difference{'' if number == 1 else 's'}" if number else "identical"
+    say(f"{verification.relationships} relationships, {verification.sides} sides: {found}")
+    for note in verification.notes:
+        say(printable(f"note: {note}"))
+
+
+def _say_failure(failure: Failure, subject: Subject, where: str) -> None:
+    for line in _failure_lines(failure, subject, where):
+        say(printable(line))
+
+
+def _failure_lines(failure: Failure, subject: Subject, where: str) -> Iterator[str]:
+    python = shlex.join(subject.python)
+    what = {
+        "start": "the interpreter does not start",
+        "setup": "--verify-setup failed",
+        "import": f"{failure.module} cannot be imported{where}",
+        "configure": f"the mappers cannot be configured{where}",
+        "process": f"the models cannot be imported{where}",
+        "timeout": f"the models cannot be imported{where} in time (--verify-timeout)",
+        "repeat": "the models cannot be compared",
+    }[failure.stage]
+    side = "" if failure.side == "before" else ", with the change"
+    yield f"error: {what}{side}: {' '.join(failure.reason.split())}"
+    yield from (f"    {line}" for line in failure.traceback)
+    yield from (f"  {other}" for other in _listed(failure.others, "modules cannot be imported"))
+    if failure.output:
+        yield "  the process printed:"
+        yield from (f"    {line}" for line in failure.output)
+    yield f"  the interpreter: {python}"
+    if failure.reason.startswith("ModuleNotFoundError"):
+        yield f"  sys.path: {os.pathsep.join(failure.sys_path)}"
+
+
+def _listed(lines: Sequence[str], what: str, most: int = 10) -> Iterator[str]:
+    yield from lines[:most]
+    if len(lines) > most:
+        yield f"and {len(lines) - most} more {what}"

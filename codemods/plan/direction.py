@@ -1,0 +1,165 @@
+"""Which way a relationship points, as far as the foreign keys in the source tell.
+
+SQLAlchemy: "Basic Relationship Patterns"; ``JoinCondition._determine_direction``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from enum import Enum
+
+from backpop.codemods.facts import ClassInfo
+from backpop.codemods.link import Attribute, Project
+from backpop.codemods.plan.evaluate import table_name
+from backpop.codemods.plan.move import last_name
+from backpop.codemods.plan.pairs import Side
+
+
+class Direction(Enum):
+    """As SQLAlchemy's own: seen from the class that the relationship is written in."""
+
+    MANY_TO_ONE = "many-to-one"
+    ONE_TO_MANY = "one-to-many"
+    MANY_TO_MANY = "many-to-many"
+
+    @property
+    def opposite(self) -> Direction:
+        return _OPPOSITE.get(self, self)
+
+
+_OPPOSITE = {
+    Direction.MANY_TO_ONE: Direction.ONE_TO_MANY,
+    Direction.ONE_TO_MANY: Direction.MANY_TO_ONE,
+}
+
+
+def direction_of(project: Project, side: Side) -> Direction | None:
+    """Which way a relationship points; None where the source does not tell."""
+    given = {
+        key: value
+        for key, value in side.arguments.items()
+        if not (isinstance(value, ast.Constant) and value.value is None)
+    }
+    if "secondary" in given:
+        return Direction.MANY_TO_MANY
+    source, target = side.owner, side.target
+    if source is target:
+        return _of_self_reference(source, given)
+    if source in project.ancestors(target) or target in project.ancestors(source):
+        return None
+    named = _foreign_side(given, source, target)
+    if named is not None:
+        return Direction.MANY_TO_ONE if named is source else Direction.ONE_TO_MANY
+    there, back = _refers(project, source, target), _refers(project, target, source)
+    if there == back:
+        return None
+    return Direction.MANY_TO_ONE if there else Direction.ONE_TO_MANY
+
+
+def _line(project: Project, made: ClassInfo) -> set[ClassInfo]:
+    return {made, *project.ancestors(made)}
+
+
+def _of_self_reference(made: ClassInfo, given: dict[str, ast.expr]) -> Direction | None:
+    join = ast.unparse(given["primaryjoin"]) if "primaryjoin" in given else ""
+    marked = re.findall(r"\bremote\((?:foreign\()?([\w.]+)", join)
+    if not marked and "remote_side" in given:
+        marked = re.findall(r"[A-Za-z_][\w.]*", ast.unparse(given["remote_side"]))
+    if not marked:
+        return None if join else Direction.ONE_TO_MANY
+    keys = set(_key_columns(made))
+    return (
+        Direction.ONE_TO_MANY
+        if any(name.rpartition(".")[2] in keys for name in marked)
+        else Direction.MANY_TO_ONE
+    )
+
+
+def _key_columns(made: ClassInfo) -> Iterator[str]:
+    """The attributes of a class that are foreign keys by themselves."""
+    for member in made.members:
+        if member.value is not None and any(
+            isinstance(node, ast.Call) and last_name(node.func) == "ForeignKey"
+            for node in ast.walk(member.value)
+        ):
+            yield member.name
+
+
+def _foreign_side(given: dict[str, ast.expr], source: ClassInfo, target: ClassInfo) -> ClassInfo | None:
+    """The class whose columns a relationship itself says are the foreign keys."""
+    if "foreign_keys" in given:
+        text = _code(given["foreign_keys"])
+        names = re.findall(r"[A-Za-z_][\w.]*", text)
+    elif "primaryjoin" in given:
+        names = re.findall(r"\bforeign\((?:remote\()?([\w.]+)", _code(given["primaryjoin"]))
+    else:
+        return None
+    owners = {made for name in names if (made := _owner(name, source, target)) is not None}
+    return owners.pop() if len(owners) == 1 else None
+
+
+def _code(expr: ast.expr) -> str:
+    return expr.value if isinstance(expr, ast.Constant) and isinstance(expr.value, str) else ast.unparse(expr)
+
+
+def _owner(name: str, source: ClassInfo, target: ClassInfo) -> ClassInfo | None:
+    """The class that a column belongs to: a bare name is one of the class body around it."""
+    path = [part for part in name.split(".") if part not in {"c", "columns", "__table__"}]
+    if len(path) < 2:
+        return source if source.member(path[0]) is not None else None
+    for made in (source, target):
+        if path[-2] in {made.name, made.literal("__tablename__")}:
+            return made
+    return None
+
+
+def _refers(project: Project, one: ClassInfo, other: ClassInfo) -> bool:
+    """Whether a table of ``one`` has a foreign key to a table of ``other``."""
+    goals = _line(project, other)
+    tables = {table for goal in goals for table in _tables(project, goal)}
+    return any(
+        key in (goals if isinstance(key, ClassInfo) else tables)
+        for made in _line(project, one)
+        for key in _keys(project, made)
+    )
+
+
+def _keys(project: Project, made: ClassInfo) -> Iterator[ClassInfo | str]:
+    """What the foreign keys in a class body point at: a class, or a table by its simple name."""
+    for node in ast.walk(made.node):
+        if not isinstance(node, ast.Call):
+            continue
+        goals: list[ast.expr] = []
+        if last_name(node.func) == "ForeignKey":
+            goals = node.args[:1]
+        elif last_name(node.func) == "ForeignKeyConstraint" and len(node.args) > 1:
+            goals = getattr(node.args[1], "elts", [])
+        for goal in goals:
+            if isinstance(goal, ast.Constant) and isinstance(goal.value, str):
+                yield goal.value.split(".")[-2] if "." in goal.value else goal.value
+            elif isinstance(goal, ast.Attribute):
+                owner = goal.value
+                while isinstance(owner, ast.Attribute) and owner.attr in {"c", "columns", "__table__"}:
+                    owner = owner.value
+                found = project.resolve(owner, made.body)
+                if isinstance(found, ClassInfo):
+                    yield found
+
+
+def _tables(project: Project, made: ClassInfo) -> Iterator[str]:
+    """The names that the table of a class may have: its own, else what bases commonly derive from its name."""
+    own = table_name(project, made)
+    if own is not None:
+        yield own
+        return
+    # Flask-SQLAlchemy's rule; other packages' bases take the plural, or leave the underscores out
+    snake = re.sub(r"((?<=[a-z0-9])[A-Z]|(?!^)[A-Z](?=[a-z]))", r"_\1", made.name).lower()
+    yield snake
+    if not any(isinstance(root.key, Attribute) for root in project.roots(made)):
+        for name in (snake, made.name.lower()):
+            yield name
+            yield f"{name}s"
+            yield f"{name}es"
+            yield re.sub(r"y$", "ies", name)

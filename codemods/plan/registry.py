@@ -1,0 +1,133 @@
+"""How the strings of a declarative registry name classes, tables and functions.
+
+Source: SQLAlchemy's ``clsregistry``. A name is looked up among the mapped classes, then the tables and the
+schemas of the metadata, then the parts of module paths, and only then among what ``sqlalchemy`` exports.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+
+from backpop.codemods.facts import ClassInfo
+from backpop.codemods.link import Attribute, External, Project, Resolved, Value
+from backpop.codemods.plan.model import Refused
+
+# Annotations that are names in such a string beside sqlalchemy's own.
+ORM_NAMES = {"foreign", "remote"}
+# What ``sqlalchemy.sql...`` modules define and the top level of sqlalchemy has too, in every version.
+_TOP_LEVEL = frozenset(
+    {"and_", "or_", "not_", "asc", "desc", "nullsfirst", "nullslast", "func", "case", "cast", "collate"}
+    | {"distinct", "exists", "extract", "false", "true", "null", "literal", "literal_column", "select"}
+    | {"text", "tuple_", "type_coerce", "between", "bindparam", "any_", "all_", "over", "within_group"}
+)
+
+
+def class_name(project: Project, made: ClassInfo) -> str:
+    """How strings name a class: simply, or after as much of its module path as tells it apart.
+
+    Raises :class:`Refused` where no string does.
+    """
+    rivals = [other for other in project.meets(made, made.name) if other is not made]
+    if not rivals:
+        return made.name
+    parts = made.module.parts
+    for size in range(1, len(parts) + 1):
+        suffix = parts[-size:]
+        if (
+            all(other.module.parts[-size:] != suffix for other in rivals)
+            and all(part.isidentifier() and not keyword.iskeyword(part) for part in suffix)
+            and not project.has_table(suffix[0])
+        ):
+            return ".".join((*suffix, made.name))
+    places = ", ".join(sorted(other.where for other in (made, *rivals)))
+    raise Refused("BP202", f"no string tells {made.name} at {places} apart")
+
+
+def table_name(project: Project, near: ClassInfo, table: Value, *, tables_first: bool = False) -> str | None:
+    """The key of a ``Table(...)`` in the metadata of a class's registry; None if that is not certain.
+
+    ``tables_first`` is for ``secondary``, where a table wins over a class of its name.
+    """
+    call = table.expr
+    if not isinstance(call, ast.Call) or not call.args:
+        return None
+    name = call.args[0]
+    if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
+        return None
+    given = {keyword_.arg: keyword_.value for keyword_ in call.keywords}
+    schema = given.get("schema")
+    if {"bind_key", None} & given.keys() or not (schema is None or isinstance(schema, ast.Constant)):
+        return None
+    metadata = _metadata(project, near, table, call)
+    if metadata is None or (schema is None and any(_has_schema(one) for one in metadata)):
+        return None
+    dotted = f"{schema.value!s}.{name.value}" if schema is not None and schema.value else name.value
+    parts = dotted.split(".")
+    if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+        return None
+    if not tables_first and any(project.is_mapped(made) for made in project.classes_named(parts[0])):
+        return None
+    return dotted
+
+
+def _metadata(project: Project, near: ClassInfo, table: Value, call: ast.Call) -> list[Resolved] | None:
+    """What is known of the metadata of a table, if it is that of the class's registry; else None."""
+    func = project.resolve(call.func, table.scope)
+    roots = [root.key for root in project.roots(near) if not isinstance(root.key, str)]
+    known = [one for root in roots for one in _metadata_of(project, root)]
+    if isinstance(func, Attribute) and func.name == "Table":
+        return known if Attribute(func.owner, "Model") in roots else None
+    if not (isinstance(func, External) and func.last == "Table" and len(call.args) > 1):
+        return None
+    expr = call.args[1]
+    owner = project.resolve(expr.value, table.scope) if isinstance(expr, ast.Attribute) else None
+    if owner in roots or (isinstance(owner, ClassInfo) and project.same_registry(owner, near)):
+        return known
+    return known if project.resolve(expr, table.scope) in known else None
+
+
+def _metadata_of(project: Project, root: Resolved) -> list[Resolved]:
+    """What stands for the metadata of a declarative base."""
+    found: list[Resolved] = [Attribute(root, "metadata")]
+    if isinstance(root, Attribute) and root.name == "Model":
+        found.append(Attribute(root.owner, "metadata"))
+        root = root.owner
+    if isinstance(root, Value) and isinstance(root.expr, ast.Call):
+        for keyword_ in root.expr.keywords:
+            if keyword_.arg == "metadata":
+                found += project.resolve_all(keyword_.value, root.scope)
+    elif isinstance(root, ClassInfo) and "metadata" in root.body.bindings:
+        found += project.resolve_all(ast.Name("metadata"), root.body)
+    return found
+
+
+def _has_schema(metadata: Resolved) -> bool:
+    return (
+        isinstance(metadata, Value)
+        and isinstance(metadata.expr, ast.Call)
+        and any(keyword_.arg in {"schema", None} for keyword_ in metadata.expr.keywords)
+    )
+
+
+def library_name(project: Project, near: ClassInfo, resolved: Resolved) -> str | None:
+    """The name in a string of something that SQLAlchemy, or a Flask-SQLAlchemy object, provides."""
+    if isinstance(resolved, External):
+        if not resolved.name.startswith("sqlalchemy."):
+            return None
+        function = re.search(r"\.func\.([\w.]+)$", resolved.name)
+        if function:
+            return f"func.{function[1]}"
+        top = resolved.name.count(".") == 1 and resolved.last not in {"orm", "ext", "sql"}
+        return resolved.last if top or resolved.last in ORM_NAMES | _TOP_LEVEL else None
+    if isinstance(resolved, Attribute) and isinstance(resolved.owner, Value | External):
+        roots = {root.key for root in project.roots(near)}
+        if Attribute(resolved.owner, "Model") in roots and resolved.name in _TOP_LEVEL | ORM_NAMES:
+            return resolved.name
+    return None
+
+
+def is_hidden(project: Project, name: str) -> bool:
+    """Whether a class, a table or a module of the project may stand in the way of a function in strings."""
+    return project.has_table(name) or project.has_module_part(name)

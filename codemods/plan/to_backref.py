@@ -1,0 +1,464 @@
+"""Planning the way back: every pair becomes a backref, or is left with a reason.
+
+A pair collapses if the reverse that the backref would generate has the arguments that the removed side has:
+what it would inherit is worked out by the rules of the other direction (``joins``, ``reverse``), and what is
+left over goes into ``backref(...)``.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import tokenize
+from collections import defaultdict
+
+from backpop.codemods.facts import ClassInfo, Module, Site, read_at_once
+from backpop.codemods.link import External, Project
+from backpop.codemods.plan.direction import Direction, direction_of
+from backpop.codemods.plan.factory import is_backref_function
+from backpop.codemods.plan.forward import recognise
+from backpop.codemods.plan.joins import mirrored
+from backpop.codemods.plan.model import (
+    Argument,
+    Collapse,
+    Import,
+    Keep,
+    Plan,
+    Policy,
+    Refused,
+    Report,
+)
+from backpop.codemods.plan.move import (
+    LATE,
+    Moved,
+    Mover,
+    NotAStringError,
+    bound_within,
+    free_names,
+    last_name,
+    quoted,
+)
+from backpop.codemods.plan.pairs import Pairs, Side, find_pairs, member_site
+from backpop.codemods.plan.reverse import INHERITED, reverse_of
+from backpop.codemods.plan.to_back_populates import report_at
+from backpop.codemods.plan.uses import early_uses
+
+# Values that say what is so without them, in every version of SQLAlchemy.
+_DEFAULTS: dict[str, object] = {**INHERITED, "lazy": "select", "uselist": None}
+_JOINS = {"secondary", "primaryjoin", "secondaryjoin", "foreign_keys"}
+_SEQUENCES = {"foreign_keys", "remote_side", "order_by"}
+_OF_DATACLASSES = frozenset(
+    {"init", "repr", "default", "default_factory", "compare", "kw_only", "hash", "dataclass_metadata"}
+)
+
+
+def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> Plan:
+    """Plan what becomes of every relationship with ``back_populates`` in ``modules``."""
+    found = find_pairs(project, modules)
+    reports = [report_at(site, refused.code, refused.detail) for site, refused in found.unread]
+    conversions: list[Collapse] = []
+    for side, refused in found.alone:
+        try:
+            conversion = _finished(project, side)
+        except Refused as other:
+            reports.append(report_at(side.site, other.code, other.detail))
+            continue
+        if conversion is None:
+            reports.append(report_at(side.site, refused.code, refused.detail))
+        else:
+            conversions.append(conversion)
+    for pair in found.pairs:
+        kept, removed = choose(project, pair, policy)
+        try:
+            conversions.append(_collapse(project, found, kept, removed, policy))
+        except Refused as refused:
+            reports.append(report_at(removed.site, refused.code, refused.detail))
+    conversions.sort(key=lambda one: (one.home.path, one.site.stmt.lineno))
+    notes = [report for report in reports if report.code.startswith("BP9")]
+    return Plan(
+        tuple(conversions),
+        tuple(sorted(report for report in reports if report not in notes)),
+        tuple(sorted([*notes, *early_uses(project, conversions)])),
+    )
+
+
+def _collapse(project: Project, found: Pairs, kept: Side, removed: Side, policy: Policy) -> Collapse:
+    """One pair as a backref. Raises :class:`Refused`, with a code of BP9 for what was only not asked for."""
+    third = found.third(kept, removed)
+    if third is not None:
+        raise Refused("BP803", f"{third.title} at {third.where} is the third")
+    if "secondary" in given_arguments(removed) and not policy.many_to_many:
+        raise Refused("BP904", f"{kept.title} <-> {removed.title}")
+    check_removable(project, removed, policy)
+    options = needed_options(project, kept, removed, policy)
+    if options and not policy.options:
+        raise Refused("BP905", f"{removed.title}: {', '.join(options)}")
+    check_name(project, removed)
+    return _made(project, kept, removed, options)
+
+
+def _made(
+    project: Project, kept: Side, removed: Side, options: dict[str, ast.expr], *, done: bool = False
+) -> Collapse:
+    function = _backref_function(project, kept) if options else Moved("")
+    moved = {key: _moved(project, kept, removed, key, value) for key, value in options.items()}
+    imports = dict.fromkeys((*function.imports, *(one for text in moved.values() for one in text.imports)))
+    return Collapse(
+        site=kept.site,
+        source=kept.owner,
+        target=removed.owner,
+        forward_name=kept.name,
+        reverse_name=removed.name,
+        removed=removed.site,
+        options=tuple(Argument(key, text.text, text.column) for key, text in moved.items()),
+        function=function.text,
+        imports=tuple(imports),
+        done=done,
+    )
+
+
+# -- which side stays
+
+
+def choose(project: Project, pair: tuple[Side, Side], policy: Policy) -> tuple[Side, Side]:
+    """The side that stays, and the one that goes."""
+    first, second = pair
+    if policy.keep is Keep.CONFIGURED:
+        second_can_go, first_can_go = (
+            _carries_nothing(project, kept, removed, policy)
+            for kept, removed in ((first, second), (second, first))
+        )
+        if second_can_go != first_can_go:
+            return (first, second) if second_can_go else (second, first)
+    way = way_of(project, first, second)
+    if way in {Direction.ONE_TO_MANY, Direction.MANY_TO_ONE}:
+        wanted = Direction.MANY_TO_ONE if policy.keep is Keep.SCALAR else Direction.ONE_TO_MANY
+        return (first, second) if way is wanted else (second, first)
+    # Both are collections, or the source does not say. The one that backpop itself would write goes.
+    ours = _is_as_written(project, first, second), _is_as_written(project, second, first)
+    return (second, first) if ours == (False, True) else (first, second)
+
+
+def way_of(project: Project, side: Side, other: Side) -> Direction | None:
+    """Which way one side of a pair points, as far as either of them tells."""
+    way = direction_of(project, side)
+    if way is not None:
+        return way
+    back = direction_of(project, other)
+    if back is not None:
+        return back.opposite
+    for one, answer in ((side, Direction.MANY_TO_ONE), (other, Direction.ONE_TO_MANY)):
+        if one.annotation is not None:
+            scalar = "uselist" in _annotated(one)
+            return answer if scalar else answer.opposite
+    return None
+
+
+def _carries_nothing(project: Project, kept: Side, removed: Side, policy: Policy) -> bool:
+    try:
+        return not needed_options(project, kept, removed, policy)
+    except Refused:
+        return False
+
+
+def _is_as_written(project: Project, kept: Side, removed: Side) -> bool:
+    """Whether a side stands exactly as to-back-populates would write it for the other one's backref."""
+    try:
+        reverse = reverse_of(project, kept.with_backref(removed.name))
+    except Refused:
+        return False
+    text = f"{reverse.name} = {reverse.factory}({', '.join(map(str, reverse.arguments))})"
+    return ast.dump(ast.parse(text).body[0]) == ast.dump(removed.site.stmt)
+
+
+# -- what backref() has to say
+
+
+def given_arguments(side: Side) -> dict[str, ast.expr]:
+    """The arguments of a relationship that say something."""
+    given = {key: value for key, value in side.arguments.items() if not _is_default(key, value)}
+    if last_name(side.call.func) == "dynamic_loader":
+        given.setdefault("lazy", ast.Constant("dynamic"))
+    return given
+
+
+def _is_default(key: str, value: ast.expr) -> bool:
+    if not isinstance(value, ast.Constant):
+        return False
+    return (key in _DEFAULTS and value.value == _DEFAULTS[key]) or (value.value is None and key != "lazy")
+
+
+def needed_options(project: Project, kept: Side, removed: Side, policy: Policy) -> dict[str, ast.expr]:
+    """What ``backref(...)`` must be given so that the generated reverse is exactly the removed side.
+
+    The expressions are those of the removed side. Raises :class:`Refused` where no arguments do that.
+    """
+    given = given_arguments(removed)
+    if removed.annotation is not None and policy.drop_annotations:
+        given = _annotated(removed) | given
+    way = way_of(project, removed, kept)
+    uselist = given.get("uselist")
+    if way is not None and isinstance(uselist, ast.Constant):
+        if bool(uselist.value) == (way is not Direction.MANY_TO_ONE):
+            del given["uselist"]
+    inherited = _inherited(project, kept, removed)
+    mover = Mover(project, removed.owner, kept.owner, '"')
+    options: dict[str, ast.expr] = {}
+    for key, value in given.items():
+        if key not in inherited or key in INHERITED:
+            if key not in inherited or ast.dump(inherited[key]) != ast.dump(value):
+                options[key] = value
+        elif _canonical(mover, key, value) != _canonical(mover, key, inherited[key]):
+            raise Refused("BP804", f"{key} of {removed.title} and of {kept.title}")
+    for key in inherited.keys() - given.keys():
+        if key not in {*INHERITED, "foreign_keys"}:
+            raise Refused("BP804", f"only {kept.title} gives {key}")
+        options[key] = ast.Constant(INHERITED.get(key))
+    if "secondary" in options:
+        raise Refused("BP804", f"only {removed.title} gives secondary")
+    for key in options.keys() & _OF_DATACLASSES:
+        raise Refused("BP806", f"{removed.title} has {key}")
+    if options and removed.factory != kept.factory:
+        raise Refused("BP814", f"{removed.title} is made by another function than {kept.title}")
+    kept_back = given_arguments(kept).get("passive_updates")
+    if kept_back is not None and _is_true(given.get("viewonly")) and "passive_updates" not in given:
+        raise Refused("BP810", f"{kept.title} has passive_updates, {removed.title} is viewonly")
+    return options
+
+
+def _is_true(value: ast.expr | None) -> bool:
+    return isinstance(value, ast.Constant) and bool(value.value)
+
+
+def _inherited(project: Project, kept: Side, removed: Side) -> dict[str, ast.expr]:
+    """The arguments that a reverse generated from the kept side has, as the removed side would spell them."""
+    forward = kept.with_backref(removed.name)
+    mover = Mover(project, kept.owner, removed.owner, '"')
+    try:
+        joins = mirrored(project, mover, forward)
+    except Refused as refused:
+        raise Refused("BP804", f"{kept.title}: {refused.detail}") from refused
+    found = {key: _parsed(moved.text) for key, moved in joins.items()}
+    given = given_arguments(kept)
+    return found | {key: given[key] for key in INHERITED if key in given}
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(f"({text}\n)", mode="eval").body
+
+
+def _canonical(mover: Mover, key: str, value: ast.expr) -> str:
+    """An argument of a class body as text that does not depend on how it is spelt there."""
+    tree = value
+    if key in LATE:
+        try:
+            is_text = isinstance(value, ast.Constant) and isinstance(value.value, str)
+            text = str(value.value) if isinstance(value, ast.Constant) and is_text else mover.as_string(value)
+            tree = ast.parse(text.strip(), mode="eval").body
+        except (NotAStringError, SyntaxError):
+            pass
+    if key in _SEQUENCES:
+        parts = tree.elts if isinstance(tree, ast.List | ast.Tuple) else [tree]
+        texts = [_sorted(part) for part in parts]
+        return ", ".join(texts if key == "order_by" else sorted(texts))
+    return _sorted(tree)
+
+
+def _sorted(tree: ast.expr) -> str:
+    """The text of an expression, with the operands of ``==`` and ``and_`` in one order."""
+    match tree:
+        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+            return " == ".join(sorted((_sorted(left), _sorted(right))))
+        case ast.Call(func=ast.Name(id="and_"), args=parts, keywords=[]):
+            return f"and_({', '.join(sorted(map(_sorted, parts)))})"
+        case ast.Call(func=ast.Name(id="remote" | "foreign" as mark), args=[only], keywords=[]):
+            inner = only
+            marks = {mark}
+            while isinstance(inner, ast.Call) and last_name(inner.func) in {"remote", "foreign"}:
+                marks.add(last_name(inner.func))
+                inner = inner.args[0]
+            return f"{'.'.join(sorted(marks))}({ast.unparse(inner)})"
+    return ast.unparse(tree)
+
+
+def _annotated(side: Side) -> dict[str, ast.expr]:
+    """The arguments that an annotation amounts to. Raises :class:`Refused` for one that is not understood.
+
+    SQLAlchemy: "Declarative vs. Imperative Forms" of the relationship patterns; the annotation decides.
+    """
+    annotation = side.annotation
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        annotation = _text(annotation)
+    if not isinstance(annotation, ast.Subscript):
+        raise Refused("BP805", f"{side.title} is annotated with something else than Mapped[...]")
+    outer = last_name(annotation.value)
+    if outer in {"DynamicMapped", "WriteOnlyMapped"}:
+        return {"lazy": ast.Constant("dynamic" if outer == "DynamicMapped" else "write_only")}
+    if outer != "Mapped":
+        raise Refused("BP805", f"{side.title} is annotated with something else than Mapped[...]")
+    inner = annotation.slice
+    while isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+        inner = _text(inner)
+    if isinstance(inner, ast.Subscript) and last_name(inner.value) != "Optional":
+        kind = last_name(inner.value)
+        if kind in {"list", "List"} or "collection_class" in side.arguments:
+            return {}
+        if kind in {"set", "Set"}:
+            return {"collection_class": ast.Name("set")}
+        raise Refused("BP805", f"{side.title} is annotated with a collection of its own")
+    return {"uselist": ast.Constant(value=False)}
+
+
+def _text(node: ast.Constant) -> ast.expr:
+    try:
+        return ast.parse(node.value, mode="eval").body
+    except SyntaxError:
+        return ast.Name("_")
+
+
+def _moved(project: Project, kept: Side, removed: Side, key: str, value: ast.expr) -> Moved:
+    """An argument of the removed side as the kept side's class body spells it."""
+    if not hasattr(value, "lineno"):  # not from the source
+        return Moved(ast.unparse(value))
+    source = kept.owner.module.source
+    quote = source.quote(*source.span(kept.owner.node))
+    mover = Mover(project, removed.owner, kept.owner, quote)
+    try:
+        moved = mover.move(key, value)
+        if removed.owner is kept.owner and not isinstance(value, ast.Constant):
+            # in one class body, a name may be bound between the two statements
+            names = {name.id for name, _ in free_names(value, bound_within(value))}
+            bindings = [one for name in names for one in kept.owner.body.bindings.get(name, ())]
+            if any(binding.line >= kept.site.stmt.lineno for binding in bindings):
+                moved = Moved(quoted(mover.as_string(value), quote))
+                if key not in LATE:
+                    raise Refused("BP814", f"{key} reads what {kept.owner.name} only defines later")
+    except Refused as refused:
+        raise Refused("BP814", f"{removed.title}: {refused.detail}") from refused
+    except NotAStringError as error:
+        raise Refused("BP814", f"{removed.title}: {key}: {error}") from error
+    return moved
+
+
+def _backref_function(project: Project, kept: Side) -> Moved:
+    """How ``backref()`` is called beside a relationship: that of its factory, else by a name to import."""
+    func, made = kept.call.func, kept.owner
+    if isinstance(func, ast.Attribute):
+        beside = ast.Attribute(func.value, "backref", ast.Load())
+        found = project.resolve_all(beside, made.body)
+        if kept.factory.owner is not None or any(is_backref_function(project, one) for one in found):
+            return Moved(ast.unparse(beside))
+    for scope in made.scope.chain():
+        for name, bindings in scope.bindings.items():
+            visible = project.lookup(name, made.body) is bindings
+            if visible and any(binding.line < kept.site.stmt.lineno for binding in bindings):
+                found = project.resolve_all(ast.Name(name), made.body)
+                if len(found) == 1 and is_backref_function(project, found[0]):
+                    return Moved(name)
+    if project.resolve(ast.Name("backref"), made.body) == External("sqlalchemy.orm.backref"):
+        return Moved("backref")  # from a star import
+    if project.lookup("backref", made.body):
+        raise Refused("BP505", f"backref in {made.module.shown}")
+    return Moved("backref", (Import("sqlalchemy.orm", "backref", ""),))
+
+
+# -- what may go
+
+
+def check_removable(project: Project, side: Side, policy: Policy) -> None:
+    """Raise :class:`Refused` if the statement of a side holds more than the relationship."""
+    if side.annotation is not None:
+        if _is_dataclass(project, side.owner):
+            raise Refused("BP806", f"{side.title} is a field of it")
+        if not policy.drop_annotations:
+            raise Refused("BP805", f"{side.title}: {ast.unparse(side.annotation)}")
+    stmt, source = side.site.stmt, side.owner.module.source
+    last = stmt.end_lineno or stmt.lineno
+    text = source.text[source.line_starts[stmt.lineno - 1] : source.line_end(last)].lstrip()
+    above = source.line_text(stmt.lineno - 1).strip() if stmt.lineno > 1 else ""
+    if _has_comment(text) or above.startswith("#"):
+        raise Refused("BP807", f"{side.title} has a comment")
+    body = side.owner.node.body
+    after = body[body.index(stmt) + 1 :]
+    if after and isinstance(after[0], ast.Expr) and isinstance(after[0].value, ast.Constant):
+        raise Refused("BP807", f"{side.title} has a docstring")
+    for other in after:
+        if side.name in read_at_once(other):
+            raise Refused("BP811", f"{side.title} is read at line {other.lineno}")
+
+
+def _has_comment(text: str) -> bool:
+    if "#" not in text:
+        return False
+    try:
+        return any(
+            token.type == tokenize.COMMENT for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        )
+    except (tokenize.TokenError, IndentationError):
+        return True
+
+
+def _is_dataclass(project: Project, made: ClassInfo) -> bool:
+    """Whether annotated attributes of a class are fields."""
+    for one in (made, *project.ancestors(made)):
+        decorators = [
+            decorator.func if isinstance(decorator, ast.Call) else decorator
+            for decorator in one.node.decorator_list
+        ]
+        if any(last_name(decorator) in {"dataclass", "mapped_as_dataclass"} for decorator in decorators):
+            return True
+        if any(isinstance(base, External) and base.last == "MappedAsDataclass" for base in project.bases(one)):
+            return True
+    return False
+
+
+def check_name(project: Project, removed: Side) -> None:
+    """Raise :class:`Refused` if SQLAlchemy would not let a backref make the attribute.
+
+    It wants the name free on the class, and on those that it derives from or that derive from it.
+    """
+    made, name = removed.owner, removed.name
+    if len(made.body.bindings[name]) > 1:
+        raise Refused("BP401", f"{made.name}.{name} is also defined otherwise at {made.where}")
+    for other in (*project.ancestors(made), *project.subclasses(made)):
+        if name in other.body.bindings:
+            raise Refused("BP401", f"{other.name}.{name} at {other.where}")
+
+
+# -- what a killed run left
+
+
+def _finished(project: Project, removed: Side) -> Collapse | None:
+    """The rest of a pair whose one side has its backref already; None if that is not what stands there."""
+    member = removed.target.member(removed.partner or "")
+    if member is None or not isinstance(member.value, ast.Call):
+        return None
+    site: Site = member_site(removed.target, member)
+    for forward in recognise(project, site):
+        if forward.backref.name != removed.name or forward.target is not removed.owner:
+            continue
+        kept = Side(
+            site,
+            member.value,
+            forward.source,
+            forward.name,
+            forward.factory,
+            forward.target,
+            forward.by_string,
+            removed.name,
+            forward.arguments,
+        )
+        policy = Policy(drop_annotations=True)
+        options = needed_options(project, kept, removed, policy)
+        given = dict(forward.backref.options)
+        mover = Mover(project, kept.owner, removed.owner, '"')
+        moved = {
+            key: _parsed(_moved(project, kept, removed, key, value).text) for key, value in options.items()
+        }
+        if {key: _canonical(mover, key, value) for key, value in moved.items()} == {
+            key: _canonical(mover, key, value) for key, value in given.items()
+        }:
+            check_removable(project, removed, policy)
+            check_name(project, removed)
+            return _made(project, kept, removed, {}, done=True)
+    return None

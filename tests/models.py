@@ -1,0 +1,690 @@
+"""Small declarative projects as source text, with backrefs of every kind, for Hypothesis.
+
+Texts are built from templates. ``@name`` is a name of SQLAlchemy, spelt as the module imports it;
+``<Class.attribute>`` a column, and ``<table.c.column>`` one of an association table, spelt bare, qualified or
+in a string as the place demands; a ``TAB`` character at the start of a line is one step of indentation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+_T = TypeVar("_T")
+_ORM = {"relationship", "backref", "foreign", "remote", "attribute_mapped_collection"}
+_ORM |= {"DeclarativeBase", "Mapped", "mapped_column"}
+_TYPES = {"int": "Integer", "str": "String"}
+_NAMES = ("Author", "Book", "Shop", "Tag")
+_PRELUDE = 'LAZY = "select"\nOPTIONS = {"k": "v"}\n\n\nclass Bag(list):\n\tpass\n'
+
+
+@dataclass(frozen=True)
+class Sources:
+    """A project: its files by path, and how many backrefs they hold."""
+
+    files: dict[str, bytes]
+    backrefs: int
+
+    def __repr__(self) -> str:
+        parts = [f"--- {path}\n{data.decode()}" for path, data in self.files.items()]
+        return "\n".join([f"<{self.backrefs} backrefs>", *parts])
+
+
+@dataclass(eq=False)
+class Model:
+    """A class to be written."""
+
+    name: str
+    module: int
+    rank: int
+    parent: Model | None = None
+    single: bool = False
+    columns: dict[str, str] = field(default_factory=dict)
+    table_args: list[str] = field(default_factory=list)
+    relationships: list[str] = field(default_factory=list)
+
+    @property
+    def table(self) -> str:
+        return self.parent.table if self.parent and self.single else f"{self.name.lower()}s"
+
+    @property
+    def line(self) -> list[Model]:
+        """The class and those that it derives from."""
+        return [self, *(self.parent.line if self.parent else ())]
+
+    def owner(self, attribute: str) -> Model:
+        """The class that defines a column."""
+        return next(made for made in self.line if attribute in made.columns)
+
+
+@dataclass(eq=False)
+class Association:
+    """A table between two classes, to be written after ``rank`` classes."""
+
+    name: str
+    module: int
+    rank: int
+    columns: list[str]
+
+
+class _Writer:
+    """Draws a project piece by piece."""
+
+    def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any], modern: bool) -> None:
+        self.draw = draw
+        self.modern = modern
+        self.models: dict[str, Model] = {}
+        self.tables: dict[str, Association] = {}
+        self.numbers = count(1)
+        self.backrefs = 0
+        self.indent = self.any_of("    ", "  ", "\t")
+        self.quote = self.any_of('"', "'")
+        self.modules = self.any_of(1, 1, 2, 3)
+        self.local = self.modules == 1 and self.rarely()
+        self.typed = modern and self.maybe()
+        self.imports = [self.any_of("names", "sa", "star", "alias") for _ in range(self.modules)]
+        self.constants = [self.maybe() for _ in range(self.modules)]
+        self.used: list[set[str]] = [set() for _ in range(self.modules)]
+        self.needed: list[set[tuple[int, str]]] = [set() for _ in range(self.modules)]
+
+    # -- drawing
+
+    def any_of(self, *values: _T) -> _T:
+        value: _T = self.draw(st.sampled_from(values))
+        return value
+
+    def maybe(self) -> bool:
+        return self.any_of(False, True)
+
+    def rarely(self) -> bool:
+        return self.any_of(False, False, False, False, True)
+
+    # -- spelling
+
+    def string(self, text: str) -> str:
+        if self.quote not in text:
+            return f"{self.quote}{text}{self.quote}"
+        other = "'" if self.quote == '"' else '"'
+        return repr(text) if other in text else f"{other}{text}{other}"
+
+    def names(self, text: str, module: int) -> str:
+        """The text with its names of SQLAlchemy spelt as the module imports them."""
+        prefixes = {"sa": ("sa.", "sa.orm."), "alias": ("", "orm.")}
+        plain, orm = prefixes.get(self.imports[module], ("", ""))
+
+        def spelt(match: re.Match[str]) -> str:
+            name = match[1]
+            self.used[module].add(name)
+            return f"{orm if name in _ORM else plain}{name}"
+
+        return re.sub(r"@(\w+)", spelt, text)
+
+    def sees(self, source: Model, name: str, *, now: bool) -> bool:
+        """Whether a class body, at once or later, can name a class or a table; imports it if need be."""
+        thing = self.models.get(name) or self.tables[name]
+        if thing.module == source.module:
+            if not now:
+                return True
+            return thing.rank < source.rank if isinstance(thing, Model) else thing.rank <= source.rank
+        return thing.module < source.module
+
+    def spell(self, source: Model, template: str) -> str:
+        """An expression in the class body of ``source``: as it is, as a string, or as a lambda."""
+        columns = re.findall(r"<(\w+)\.([\w.]+)>", template)
+        owners = {owner for owner, _ in columns}
+        qualified = self.names(re.sub(r"<(.*?)>", r"\1", template), source.module)
+        styles = ["string"]
+        if all(self.sees(source, owner, now=False) for owner in owners):
+            styles.append("lambda")
+        bare = {owner for owner in owners if owner in {source.name}}
+        if all(self.sees(source, owner, now=True) for owner in owners - bare):
+            styles = ["expression", "expression", *styles]
+        style = self.any_of(*styles)
+        if style == "string":
+            return self.string(re.sub(r"@", "", re.sub(r"<(.*?)>", r"\1", template)))
+        for owner in owners - bare:
+            self.need(source, owner)
+        if style == "lambda":
+            return f"lambda: {qualified}"
+
+        def column(match: re.Match[str]) -> str:
+            owner, _, attribute = match[1].partition(".")
+            if owner not in bare:
+                return match[1]
+            defining = source.owner(attribute)
+            if defining is source:
+                return attribute
+            self.need(source, defining.name)
+            return f"{defining.name}.{attribute}"
+
+        return self.names(re.sub(r"<(.*?)>", column, template), source.module)
+
+    def need(self, source: Model, name: str) -> None:
+        thing = self.models.get(name) or self.tables[name]
+        if thing.module != source.module:
+            self.needed[source.module].add((thing.module, name))
+
+    def module_name(self, number: int) -> str:
+        return "models" if self.modules == 1 else f"part{number}"
+
+    # -- classes and columns
+
+    def make_models(self) -> None:
+        names = self.draw(st.permutations(_NAMES))[: self.any_of(2, 2, 3, 4)]
+        cuts = sorted(self.any_of(*range(self.modules)) for _ in names)
+        for rank, (name, module) in enumerate(zip(names, cuts, strict=True)):
+            parent, single = None, False
+            if rank and self.rarely():
+                parent = self.any_of(*self.models.values())
+                single = self.maybe()
+            model = Model(name, module, rank, parent, single)
+            self.models[name] = model
+            if parent is None:
+                self.column(model, "id", "int", key=True)
+                self.column(model, "name", "str")
+                self.column(model, "kind", "str")
+            elif not single:
+                self.column(model, "id", "int", refers=f"{parent.table}.id", key=True)
+            if parent is None or not single:
+                self.column(model, "position", "int")
+            if parent is not None and parent.module != module:
+                self.needed[module].add((parent.module, parent.name))
+
+    def column(self, model: Model, name: str, kind: str, refers: str = "", key: bool = False) -> str:
+        """Add a column to a class; returns its name in the table."""
+        stored = f"{name}_x" if not key and self.rarely() else name
+        arguments = [self.string(stored)] if stored != name else []
+        typed = self.typed and self.maybe()
+        if not typed:
+            arguments.append(f"@{_TYPES[kind]}")
+        if refers:
+            arguments.append(f"@ForeignKey({self.string(refers)})")
+        if key:
+            arguments.append("primary_key=True")
+        if typed:
+            hint = kind if key else f"Optional[{kind}]"
+            text = f"{name}: @Mapped[{hint}] = @mapped_column({', '.join(arguments)})"
+        else:
+            text = f"{name} = @{'mapped_column' if self.typed else 'Column'}({', '.join(arguments)})"
+        model.columns[name] = text
+        return stored
+
+    def foreign_key(self, holder: Model, other: Model, real: bool = True) -> str:
+        name = f"{other.name.lower()}_{next(self.numbers)}_id"
+        self.column(holder, name, "int", refers=f"{other.table}.id" if real else "")
+        return name
+
+    # -- relationships
+
+    def make_relationships(self) -> None:
+        ends = []
+        for _ in range(self.any_of(1, 1, 2, 3)):
+            source = self.any_of(*self.models.values())
+            target = self.any_of(*self.models.values())
+            related = set(source.line) & set(target.line)
+            many = (related and source is not target) or self.any_of(False, False, True)
+            ends.append((source, target, many))
+        for source, target, many in ends:
+            pair = {source.line[-1], target.line[-1]}
+            alike = sum(not m and {s.line[-1], t.line[-1]} == pair for s, t, m in ends)
+            explicit = (alike > 1 and not self.rarely()) or self.maybe()
+            if many:
+                self.many_to_many(source, target)
+            elif source is target:
+                self.self_referential(source)
+            else:
+                self.direct(source, target, explicit)
+
+    def direct(self, source: Model, target: Model, explicit: bool) -> None:
+        """One-to-many or many-to-one between two classes."""
+        to_one = self.maybe()
+        holder, other = (source, target) if to_one else (target, source)
+        shape = "plain"
+        if explicit:
+            shape = self.any_of("keys", "join", "join and keys", "extra", "foreign", "remote", "composite")
+        key = self.foreign_key(
+            holder, other, shape not in {"foreign", "remote", "join and keys", "composite"}
+        )
+        one, many = f"<{other.name}.id>", f"<{holder.name}.{key}>"
+        joins: dict[str, str] = {}
+        match shape:
+            case "keys":
+                joins["foreign_keys"] = self.listed(many)
+            case "join":
+                joins["primaryjoin"] = self.equal(one, many)
+            case "join and keys":
+                joins = {"primaryjoin": self.equal(one, many), "foreign_keys": self.listed(many)}
+            case "extra":
+                joins["primaryjoin"] = f"@and_({self.equal(one, many)}, {self.criterion(source, target)})"
+            case "foreign":
+                joins["primaryjoin"] = self.equal(one, f"@foreign({many})")
+            case "remote":
+                joins["primaryjoin"] = self.remote_join(source, target, holder, one, many)
+            case "composite":
+                first = self.column(holder, f"a{next(self.numbers)}", "str")
+                second = holder.columns[key]
+                del second
+                stored = [first, self.stored(holder, key)]
+                goal = [self.stored(other, "name"), self.stored(other, "id")]
+                if other.owner("name") is not other or other.owner("id") is not other:
+                    joins["primaryjoin"] = self.equal(one, f"@foreign({many})")
+                else:
+                    holder.table_args.append(
+                        f"@ForeignKeyConstraint({self.strings(stored)}, "
+                        f"{self.strings([f'{other.table}.{name}' for name in goal])})"
+                    )
+                    if self.maybe():
+                        attribute = next(name for name in reversed(holder.columns) if name.startswith("a"))
+                        equal = self.equal(f"<{other.name}.name>", f"<{holder.name}.{attribute}>")
+                        joins["primaryjoin"] = f"@and_({equal}, {self.equal(one, many)})"
+        options: dict[str, str] = {}
+        if to_one and self.rarely() and shape != "remote":
+            joins["remote_side"] = self.listed(one)
+        self.write(source, target, to_one, not to_one, joins, options)
+
+    def remote_join(self, source: Model, target: Model, holder: Model, one: str, many: str) -> str:
+        marked = f"@foreign({many})"
+        join = self.equal(f"@remote({one})", marked)
+        if holder is target:
+            join = self.equal(one, self.any_of(f"@remote({marked})", f"@foreign(@remote({many}))"))
+        if self.maybe():
+            mine = self.any_of(*self.criteria(f"<{source.name}.kind>"))
+            theirs = self.any_of(*self.criteria(f"@remote(<{target.name}.kind>)"))
+            join = f"@and_({join}, {self.any_of(mine, theirs)})"
+        return join
+
+    def self_referential(self, model: Model) -> None:
+        to_one = self.maybe()
+        shape = self.any_of("plain", "plain", "keys", "join", "foreign", "remote", "remote criterion")
+        key = self.foreign_key(model, model, shape not in {"foreign", "remote", "remote criterion"})
+        one, many = f"<{model.name}.id>", f"<{model.name}.{key}>"
+        alone = sum("_id" in name and name.startswith(model.name.lower()) for name in model.columns) == 1
+        if shape == "plain" and not alone:
+            shape = "keys"
+        joins: dict[str, str] = {}
+        options: dict[str, str] = {}
+        if shape == "keys":
+            joins["foreign_keys"] = self.listed(many)
+        elif shape == "join":
+            joins["primaryjoin"] = self.equal(one, many)
+            if not alone:
+                joins["foreign_keys"] = self.listed(many)
+        elif shape == "foreign":
+            joins["primaryjoin"] = self.equal(one, f"@foreign({many})")
+        elif shape != "plain":
+            marked = f"@foreign({many})"
+            join = self.equal(f"@remote({one})", marked) if to_one else self.equal(one, f"@remote({marked})")
+            if shape == "remote criterion":
+                join = f"@and_({join}, {self.any_of(*self.criteria(f'<{model.name}.kind>'))})"
+            joins["primaryjoin"] = join
+        if "remote" not in shape:
+            sides = {True: one, False: many}
+            if to_one or self.rarely():
+                joins["remote_side"] = self.listed(sides[to_one])
+            if not to_one or self.rarely():
+                options["remote_side"] = self.listed(sides[not to_one])
+        self.write(model, model, to_one, not to_one, joins, options)
+
+    def many_to_many(self, source: Model, target: Model) -> None:
+        number = next(self.numbers)
+        name = f"link_{number}"
+        module = self.any_of(*range(self.modules))
+        ranks = [model.rank for model in self.models.values() if model.module <= module]
+        rank = self.any_of(*range(max(ranks, default=-1) + 2))
+        earlier = [model.rank for model in self.models.values() if model.module < module]
+        rank = max([rank, *(one + 1 for one in earlier)])
+        ends = [f"@ForeignKey({self.string(f'{model.table}.id')})" for model in (source, target)]
+        columns = [
+            f"@Column({self.string(end)}, @Integer, {refers}, primary_key=True)"
+            for end, refers in zip(("near", "far"), ends, strict=True)
+        ]
+        columns.append(f"@Column({self.string('rank')}, @Integer)")
+        self.tables[name] = Association(name, module, rank, columns)
+        first = self.equal(f"<{source.name}.id>", f"<{name}.c.near>")
+        second = self.equal(f"<{target.name}.id>", f"<{name}.c.far>")
+        related = bool(set(source.line) & set(target.line))
+        joins: dict[str, str] = {}
+        if related or self.rarely():
+            joins = {"primaryjoin": first, "secondaryjoin": second}
+        elif self.rarely():
+            joins = self.any_of({"primaryjoin": first}, {"secondaryjoin": second})
+        if self.rarely():
+            joins["foreign_keys"] = f"[<{name}.c.near>, <{name}.c.far>]"
+        options: dict[str, str] = {}
+        if self.rarely():
+            options["order_by"] = self.any_of(f"<{name}.c.rank>", f"<{name}.c.rank>.desc()")
+        self.write(source, target, False, False, joins, options, self.secondary(source, name))
+
+    def secondary(self, source: Model, name: str) -> str:
+        styles = [self.string(name)]
+        if self.sees(source, name, now=False):
+            styles.append(f"lambda: {name}")
+        if self.sees(source, name, now=True):
+            styles += [name, name]
+        style = self.any_of(*styles)
+        if style[0] not in "\"'":
+            self.need(source, name)
+        return style
+
+    # -- templates
+
+    def equal(self, one: str, other: str) -> str:
+        return self.any_of(f"{one} == {other}", f"{other} == {one}")
+
+    def listed(self, column: str) -> str:
+        return self.any_of(column, f"[{column}]")
+
+    def strings(self, values: list[str]) -> str:
+        return f"[{', '.join(map(self.string, values))}]"
+
+    def stored(self, model: Model, attribute: str) -> str:
+        text = model.owner(attribute).columns[attribute]
+        return f"{attribute}_x" if f"{attribute}_x" in text else attribute
+
+    def criteria(self, column: str) -> list[str]:
+        return [
+            f"{column} == 'a'",
+            f"{column}.in_(['a', 'b'])",
+            f"{column}.is_(None)",
+            f"{column}.like('a%')",
+            f"@func.lower({column}) == 'a'",
+        ]
+
+    def criterion(self, source: Model, target: Model) -> str:
+        column = f"<{self.any_of(source, target).name}.kind>"
+        return self.any_of(*self.criteria(column))
+
+    def ordering(self, model: Model) -> str:
+        name, place = f"<{model.name}.name>", f"<{model.name}.position>"
+        if not any("position" in made.columns for made in model.line):
+            place = name
+        return self.any_of(
+            name,
+            f"{name}.desc()",
+            f"@desc({name})",
+            f"({place}, {name})",
+            f"[{place}.desc(), {name}]",
+            f"@func.lower({name})",
+            f"@asc(@func.coalesce({name}, 'none'))",
+            f"@nullslast({place}.desc())",
+            f"-{place}",
+            f"{place} + 1",
+            f"@cast({place}, @String)",
+            f"@collate({name}, 'NOCASE')",
+            f"[@desc({place})]",
+        )
+
+    # -- the arguments that are no joins
+
+    def options(self, source: Model, to_one: bool, readonly: bool, many: bool) -> dict[str, str]:
+        """Some options of one side, as they are written in the body of ``source``."""
+        found: dict[str, str] = {}
+        common = {
+            "lazy": ["'joined'", "'selectin'", "'subquery'", "'raise'"],
+            "info": ["{'k': 1}", "dict(k='v')"],
+            "doc": ["'Some of them.'"],
+            "join_depth": ["2"],
+        }
+        writable = {
+            "passive_updates": ["False"],
+            "post_update": ["True"],
+            "active_history": ["True"],
+            "cascade": ["'save-update, merge'", "'merge, expunge'"],
+        }
+        if to_one:
+            common["innerjoin"] = ["True"]
+            common["uselist"] = ["False"]
+        else:
+            common["collection_class"] = ["list", "set", "@attribute_mapped_collection('name')"]
+            writable["passive_deletes"] = ["True"]
+            if not many:
+                common["uselist"] = ["False"]
+                writable["cascade"] = ["'all, delete-orphan'", "'all'"]
+        if self.constants[source.module] and not self.local:
+            common["lazy"].append("LAZY")
+            common["info"].append("OPTIONS")
+            if not to_one:
+                common["collection_class"].append("Bag")
+        pool = common if readonly else common | writable
+        for key in self.draw(st.lists(st.sampled_from(sorted(pool)), unique=True, max_size=2)):
+            found[key] = self.any_of(*pool[key])
+        if found.get("uselist"):
+            found.pop("collection_class", None)
+        if not to_one and "collection_class" not in found and "uselist" not in found and self.rarely():
+            found["lazy"] = "'dynamic'"
+            found.pop("join_depth", None)
+        return found
+
+    def write(
+        self,
+        source: Model,
+        target: Model,
+        to_one: bool,
+        back_to_one: bool,
+        joins: dict[str, str],
+        back_joins: dict[str, str],
+        secondary: str = "",
+    ) -> None:
+        """Write one relationship with its backref into ``source``."""
+        number = next(self.numbers)
+        name, back = f"{target.name.lower()}{number}", f"{source.name.lower()}{number}_back"
+        readonly = self.rarely()
+        back_readonly = readonly or self.rarely()
+        arguments = {key: self.spell(source, template) for key, template in joins.items()}
+        many = bool(secondary)
+        arguments |= self.options(source, to_one, readonly, many)
+        options = {key: self.spell(source, template) for key, template in back_joins.items()}
+        options |= self.options(source, back_to_one, back_readonly, many)
+        if not to_one and self.rarely():
+            arguments["order_by"] = self.spell(source, self.ordering(target))
+        if "order_by" not in options and not back_to_one and self.any_of(False, True):
+            options["order_by"] = self.spell(source, self.ordering(source))
+        if readonly:
+            arguments["viewonly"] = "True"
+        elif back_readonly:
+            options["viewonly"] = "True"
+        elif self.rarely():
+            self.any_of(arguments, options)["sync_backref"] = "False"
+        head = self.target(source, target)
+        values: list[tuple[str, str]] = [*arguments.items()]
+        if secondary:
+            values.insert(0, ("secondary", secondary))
+        values.insert(self.any_of(*range(len(values) + 1)), ("backref", self.backref(source, back, options)))
+        annotation = ""
+        if self.typed and self.maybe() and "uselist" not in arguments and "collection_class" not in arguments:
+            hint = self.annotation(target, to_one)
+            if arguments.get("lazy") != "'dynamic'":
+                annotation = f": {hint}"
+                if self.maybe():
+                    head = ""
+        if secondary and head and not head.startswith("argument") and self.rarely():
+            head += f", {secondary}"
+            values = [value for value in values if value[0] != "secondary"]
+        texts = [head] if head else []
+        texts += [f"{key}{'=' if self.draw(st.integers(0, 9)) else ' = '}{text}" for key, text in values]
+        text = self.names(f"{name}{annotation} = {self.call('@relationship', texts)}", source.module)
+        source.relationships.append(text)
+        self.backrefs += 1
+
+    def annotation(self, target: Model, to_one: bool) -> str:
+        if to_one:
+            return self.any_of(
+                f"@Mapped[{self.string(target.name)}]", f"@Mapped[Optional[{self.string(target.name)}]]"
+            )
+        return f"@Mapped[{self.any_of('List', 'list')}[{self.string(target.name)}]]"
+
+    def target(self, source: Model, target: Model) -> str:
+        module = self.module_name(target.module)
+        styles = [self.string(target.name)] * 2
+        if not self.local:
+            styles.append(self.string(f"{module}.{target.name}"))
+        if self.sees(source, target.name, now=False):
+            styles.append(f"lambda: {target.name}")
+        if self.sees(source, target.name, now=True):
+            styles += [target.name, target.name, f"{target.name}.__name__"]
+        style = self.any_of(*styles)
+        if style[0] not in "\"'":
+            self.need(source, target.name)
+        return f"argument={style}" if self.rarely() else style
+
+    def backref(self, source: Model, name: str, options: dict[str, str]) -> str:
+        text = self.string(name)
+        if self.constants[source.module] and self.rarely() and not self.local:
+            constant = name.upper()
+            self.extra.setdefault(source.module, []).append(f"{constant} = {text}")
+            text = constant
+        if not options and self.maybe():
+            return text
+        style = self.any_of("call", "call", "call", "name", "tuple", "list")
+        if style in {"tuple", "list"}:
+            pairs = ", ".join(f"{self.string(key)}: {value}" for key, value in options.items())
+            return f"({text}, {{{pairs}}})" if style == "tuple" else f"[{text}, {{{pairs}}}]"
+        head = f"name={text}" if style == "name" else text
+        return self.call("@backref", [head, *(f"{key}={value}" for key, value in options.items())])
+
+    # -- layout
+
+    def comment(self) -> str:
+        return f"  # note {next(self.numbers)}" if self.rarely() else ""
+
+    def call(self, function: str, arguments: list[str]) -> str:
+        layout = self.any_of("line", "line", "block", "block", "hanging")
+        if layout == "line":
+            return f"{function}({', '.join(arguments)}{',' if self.rarely() else ''})"
+        if layout == "hanging" and len(arguments) > 1:
+            lines = "".join(f",{self.comment()}\n\t\t{one}" for one in arguments[1:])
+            return f"{function}({arguments[0]}{lines})"
+        lines = "".join(f"\n\t{self.indented(one)},{self.comment()}" for one in arguments[:-1])
+        comma = self.any_of("", ",")
+        last = f"\n\t{self.indented(arguments[-1])}{comma}{self.comment()}"
+        return f"{function}({self.comment()}{lines}{last}\n)"
+
+    @staticmethod
+    def indented(text: str) -> str:
+        return text.replace("\n", "\n\t")
+
+    extra: dict[int, list[str]]
+
+    def class_text(self, model: Model) -> str:
+        base = model.parent.name if model.parent else "Base"
+        body: list[str] = []
+        if self.rarely():
+            body.append('"""One of them."""')
+        if not (model.parent and model.single):
+            body.append(f"__tablename__ = {self.string(model.table)}")
+        columns, relationships = list(model.columns.values()), model.relationships
+        if model.parent is None and self.has_children(model):
+            model.table_args.sort()
+            mapper = "{'polymorphic_on': 'kind', 'polymorphic_identity': 'base'}"
+            columns.append(f"__mapper_args__ = {mapper}")
+        elif model.parent is not None:
+            columns.append(f"__mapper_args__ = {{'polymorphic_identity': '{model.name}'}}")
+        body += columns
+        if model.table_args and not (model.parent and model.single):
+            body.append(f"__table_args__ = ({', '.join(model.table_args)},)")
+        body += relationships
+        if self.rarely():
+            body.append(f"# note {next(self.numbers)}")
+            body.append("def __repr__(self):\n\treturn self.__class__.__name__")
+        spaced = self.rarely()
+        lines = [f"class {model.name}({base}):{self.comment()}"]
+        for text in body:
+            lines += [f"\t{self.indented(text)}{'' if chr(10) in text else self.comment()}"]
+            if spaced:
+                lines.append("")
+        return "\n".join(lines).rstrip("\n")
+
+    def has_children(self, model: Model) -> bool:
+        return any(other.parent is not None and model in other.line for other in self.models.values())
+
+    def table_text(self, table: Association) -> str:
+        columns = "".join(f"\n\t{column}," for column in table.columns)
+        return f"{table.name} = @Table(\n\t{self.string(table.name)},\n\tBase.metadata,{columns}\n)"
+
+    def module_text(self, number: int) -> str:
+        things: list[tuple[float, str]] = [
+            (model.rank, self.class_text(model)) for model in self.models.values() if model.module == number
+        ]
+        things += [
+            (table.rank - 0.5, self.table_text(table))
+            for table in self.tables.values()
+            if table.module == number
+        ]
+        body = [self.names(text, number) for _, text in sorted(things, key=lambda thing: thing[0])]
+        blocks = ["\n".join(self.extra.get(number, ())), *body]
+        if self.constants[number] and not self.local:
+            blocks.insert(0, _PRELUDE.rstrip("\n"))
+        code = "\n\n\n".join(block for block in blocks if block)
+        if self.local:
+            kept = ", ".join(self.models)
+            inner = "\n".join(f"\t{line}" if line else "" for line in code.split("\n"))
+            code = f"def make():\n{inner}\n\treturn {kept}\n\n\nKEPT = make()"
+        head = self.import_text(number)
+        if self.modules == 1:
+            head += "\n\n" + self.base_text(number)
+        return f"{head}\n\n\n{code}\n"
+
+    def base_text(self, number: int) -> str:
+        if self.modern:
+            return self.names("class Base(@DeclarativeBase):\n\tpass", number)
+        return "Base = declarative_base()"
+
+    def import_text(self, number: int) -> str:
+        lines = []
+        if self.modern:
+            lines.append("from typing import List, Optional")
+        if self.modern and self.modules == 1:
+            self.names("@DeclarativeBase", number)
+        used = self.used[number]
+        core, orm = sorted(used - _ORM), sorted(used & _ORM)
+        match self.imports[number]:
+            case "names":
+                lines += [f"from sqlalchemy import {', '.join(core)}"] if core else []
+                lines += [f"from sqlalchemy.orm import {', '.join(orm)}"] if orm else []
+            case "sa":
+                lines += ["import sqlalchemy as sa", "import sqlalchemy.orm"]
+            case "star":
+                lines += ["from sqlalchemy import *", "from sqlalchemy.orm import *"]
+                lines += ["from sqlalchemy.orm import attribute_mapped_collection, foreign, remote"]
+            case _:
+                lines += ["from sqlalchemy import orm"]
+                lines += [f"from sqlalchemy import {', '.join(core)}"] if core else []
+        if not self.modern and self.modules == 1:
+            lines.append("from sqlalchemy.ext.declarative import declarative_base")
+        if self.modules > 1:
+            lines.append("from base import Base")
+        wanted = sorted({module for module, _ in self.needed[number]})
+        for module in wanted:
+            names = sorted(name for other, name in self.needed[number] if other == module)
+            lines.append(f"from {self.module_name(module)} import {', '.join(names)}")
+        return "\n".join(lines)
+
+    def finish(self) -> Sources:
+        newline = self.any_of("\n", "\n", "\n", "\r\n")
+        texts = {f"{self.module_name(number)}.py": self.module_text(number) for number in range(self.modules)}
+        if self.modules > 1:
+            texts["base.py"] = "from sqlalchemy.ext.declarative import declarative_base\n\n"
+            texts["base.py"] += "Base = declarative_base()\n"
+            if self.modern:
+                texts["base.py"] = "from sqlalchemy.orm import DeclarativeBase\n\n\n"
+                texts["base.py"] += "class Base(DeclarativeBase):\n\tpass\n"
+        files = {}
+        for path, text in texts.items():
+            indented = re.sub(r"^\t+", lambda match: self.indent * len(match[0]), text, flags=re.MULTILINE)
+            files[path] = indented.replace("\n", newline).encode()
+        return Sources(files, self.backrefs)
+
+
+@st.composite
+def projects(draw: Callable[[st.SearchStrategy[Any]], Any], modern: bool = True) -> Sources:
+    """Projects of one to three modules. ``modern`` ones have the ``DeclarativeBase`` of SQLAlchemy 2."""
+    writer = _Writer(draw, modern)
+    writer.extra = {}
+    writer.make_models()
+    writer.make_relationships()
+    return writer.finish()
