@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from backpop.cli.config import line_length_of
 from backpop.cli.exits import Exit, exit_status
 from backpop.codemods.plan.model import Report
-from backpop.codemods.run import Outcome, Settings, to_back_populates
+from backpop.codemods.plan.policy import Policy
+from backpop.codemods.run import Outcome, Settings, to_back_populates, to_backref
 
 if TYPE_CHECKING:
     from backpop.cli.verify import Verifying
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asked for."""
+    """What the command line asked for: pairs to backrefs if there is a ``policy``, else the other way."""
 
     paths: tuple[Path, ...]
     write: bool
@@ -32,6 +33,12 @@ class Options:
     verbose: bool
     quiet: bool
     verifying: Verifying | None = None
+    policy: Policy | None = None
+
+    @property
+    def noun(self) -> str:
+        """What is converted."""
+        return "pair" if self.policy else "backref"
 
 
 def convert(options: Options) -> Exit:
@@ -43,7 +50,10 @@ def convert(options: Options) -> Exit:
         writing=options.write,
     )
     try:
-        outcome = to_back_populates(options.paths, settings)
+        if options.policy is None:
+            outcome = to_back_populates(options.paths, settings)
+        else:
+            outcome = to_backref(options.paths, settings, options.policy)
     except ValueError as error:
         say(f"error: {error}")
         return Exit.ERROR
@@ -129,21 +139,20 @@ def _say_all(reports: Iterable[Report]) -> None:
 
 
 def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
+    from backpop.codemods.codes import CODES
+
     _say_all(outcome.problems)
     if options.quiet:
         return
     _say_all(outcome.refusals)
     if options.verbose:
         _say_all(outcome.notes)
-    elif outcome.notes:
-        count = len(outcome.notes)
-        say(
-            f"note: {_counted(count, 'target module')} {'do' if count > 1 else 'does'} not import the module "
-            "that the new reverse names (BP901; --verbose lists them)"
-        )
+    else:
+        for code, count in sorted(Counter(note.code for note in outcome.notes).items()):
+            say(f"note: {code} {CODES[code].title}: {_counted(count, 'place')} (--verbose lists them)")
     done = "converted" if options.write and not failed else "can be converted"
     files = f" in {_counted(len(outcome.changes), 'file')}" if outcome.changes else ""
-    parts = [f"{_counted(len(outcome.conversions), 'backref')} {done}{files}"]
+    parts = [f"{_counted(len(outcome.conversions), options.noun)} {done}{files}"]
     if outcome.refusals:
         by_code = Counter(report.code for report in outcome.refusals)
         codes = ", ".join(f"{code} {count}" for code, count in sorted(by_code.items()))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from backpop.cli.exits import Exit
+from backpop.codemods.plan.policy import Keep
 
 if TYPE_CHECKING:
     from backpop.cli.verify import Verifying
@@ -44,6 +45,37 @@ def _main(
     pass
 
 
+_Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Files and folders to convert, the current folder if none.", show_default=False),
+]
+_Write = Annotated[bool, typer.Option("--write", "-w", help="Change the files instead of printing the diff.")]
+_Check = Annotated[
+    bool, typer.Option("--check", help="Only list the files that would change; exit 1 if there are any.")
+]
+_LineLength = Annotated[
+    int | None,
+    typer.Option(
+        min=20,
+        max=1000,
+        show_default=False,
+        help="Columns of a line; from the project's formatter settings if not given.",
+    ),
+]
+_Exclude = Annotated[
+    list[str] | None, typer.Option(help="Leave out what matches this gitignore pattern; repeatable.")
+]
+_Gitignore = Annotated[bool, typer.Option(help="Leave out what git ignores.")]
+_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also print every note.")]
+_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no notes.")]
+_Verify = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Import this module, or package with all its submodules, with and without the conversion, "
+        "and convert only what SQLAlchemy maps the same. Repeatable.",
+        metavar="MODULE",
+    ),
+]
 _VerifyPattern = Annotated[
     list[str] | None,
     typer.Option(
@@ -74,40 +106,16 @@ _Python = Annotated[
 
 @app.command("to-back-populates")
 def to_back_populates(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Files and folders to convert, the current folder if none.", show_default=False),
-    ] = None,
-    write: Annotated[
-        bool, typer.Option("--write", "-w", help="Change the files instead of printing the diff.")
-    ] = False,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only list the files that would change; exit 1 if there are any.")
-    ] = False,
+    paths: _Paths = None,
+    write: _Write = False,
+    check: _Check = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a backref was refused.")] = False,
-    line_length: Annotated[
-        int | None,
-        typer.Option(
-            min=20,
-            max=1000,
-            show_default=False,
-            help="Columns of a line; from the project's formatter settings if not given.",
-        ),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="Leave out what matches this gitignore pattern; repeatable.")
-    ] = None,
-    gitignore: Annotated[bool, typer.Option(help="Leave out what git ignores.")] = True,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also print every note.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no notes.")] = False,
-    verify: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Import this module, or package with all its submodules, with and without the conversion, "
-            "and convert only what SQLAlchemy maps the same. Repeatable.",
-            metavar="MODULE",
-        ),
-    ] = None,
+    line_length: _LineLength = None,
+    exclude: _Exclude = None,
+    gitignore: _Gitignore = True,
+    verbose: _Verbose = False,
+    quiet: _Quiet = False,
+    verify: _Verify = None,
     verify_pattern: _VerifyPattern = None,
     verify_setup: _VerifySetup = None,
     verify_timeout: _VerifyTimeout = 300,
@@ -140,6 +148,69 @@ def to_back_populates(
     raise typer.Exit(int(status))
 
 
+@app.command("to-backref")
+def to_backref(
+    paths: _Paths = None,
+    keep: Annotated[
+        Keep,
+        typer.Option(
+            help="The side that stays: the one with arguments (the collection, if neither or both have "
+            "some), the collection, or the scalar."
+        ),
+    ] = Keep.CONFIGURED,
+    options: Annotated[
+        bool, typer.Option("--options", help="Also collapse pairs whose removed side has arguments.")
+    ] = False,
+    many_to_many: Annotated[
+        bool, typer.Option("--many-to-many", help="Also collapse many-to-many pairs.")
+    ] = False,
+    drop_annotations: Annotated[
+        bool, typer.Option("--drop-annotations", help="Also collapse pairs whose removed side is annotated.")
+    ] = False,
+    write: _Write = False,
+    check: _Check = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a pair was refused.")] = False,
+    line_length: _LineLength = None,
+    exclude: _Exclude = None,
+    gitignore: _Gitignore = True,
+    verbose: _Verbose = False,
+    quiet: _Quiet = False,
+    verify: _Verify = None,
+    verify_pattern: _VerifyPattern = None,
+    verify_setup: _VerifySetup = None,
+    verify_timeout: _VerifyTimeout = 300,
+    verify_alone: _VerifyAlone = True,
+    python: _Python = None,
+) -> None:
+    """Collapse simple pairs of back_populates to a backref.
+
+    A pair is simple when the side that goes carries nothing but its target and back_populates. Prints a
+    unified diff that git apply takes. With --write the files are changed instead. What cannot be collapsed
+    safely is left as it is, and reported with a code, a place and a reason.
+    """
+    from backpop.cli.convert import Options, convert
+    from backpop.codemods.plan.policy import Policy
+
+    if write and check:
+        raise typer.BadParameter("--write and --check exclude each other")
+    status = convert(
+        Options(
+            paths=tuple(paths or [Path()]),
+            write=write,
+            check=check,
+            strict=strict,
+            line_length=line_length,
+            exclude=tuple(exclude or ()),
+            gitignore=gitignore,
+            verbose=verbose,
+            quiet=quiet,
+            verifying=_verifying(verify, verify_pattern, python, verify_setup, verify_timeout, verify_alone),
+            policy=Policy(keep, options, many_to_many, drop_annotations),
+        )
+    )
+    raise typer.Exit(int(status))
+
+
 @app.command("verify")
 def verify(
     modules: Annotated[
@@ -155,10 +226,8 @@ def verify(
         str | None,
         typer.Option(help="Compare with this git revision, not with the conversion.", metavar="REVISION"),
     ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(help="Leave out what matches this gitignore pattern; repeatable.")
-    ] = None,
-    gitignore: Annotated[bool, typer.Option(help="Leave out what git ignores.")] = True,
+    exclude: _Exclude = None,
+    gitignore: _Gitignore = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only print differences and errors.")] = False,
     verify_pattern: _VerifyPattern = None,
     verify_setup: _VerifySetup = None,

@@ -2,7 +2,7 @@
 
 A code never changes its meaning. BP0: files. BP1: the value of ``backref``. BP2: the class at the other
 end. BP3: where the relationship stands. BP4: the attribute at the other end. BP5: what it would have to
-say. BP6: writing. BP7: verification. BP9: notes beside a conversion.
+say. BP6: writing. BP7: verification. BP8: pairs that do not become a backref. BP9: notes.
 """
 
 from __future__ import annotations
@@ -140,6 +140,12 @@ _ALL = (
         "Write Relationship(back_populates=...) on both sides by hand, and mind the constructor.",
     ),
     Code(
+        "BP307",
+        "relationship of a test or an example points into the project",
+        "The explicit reverse would stand in the project itself, and name a class that only tests have.",
+        "Leave the backref, or assign both sides after the test's class.",
+    ),
+    Code(
         "BP401",
         "name is taken at the other end",
         "The target class, or one that it shares attributes with, already has an attribute of this name.",
@@ -219,12 +225,133 @@ _ALL = (
         "Name the module that holds the classes as well, or convert this pair without verifying it.",
     ),
     Code(
+        "BP801",
+        "pair is one-sided",
+        "Only one of the two relationships names the other, or the other does not exist: changes are then "
+        "synchronised in one direction only, and SQLAlchemy may say nothing.",
+        "Give both sides back_populates, each naming the other.",
+    ),
+    Code(
+        "BP802",
+        "other side is of another class",
+        "The two relationships do not refer to exactly the class that the other one is written in; a backref "
+        "always does.",
+        "Leave the pair as it is, or name the same classes on both sides.",
+    ),
+    Code(
+        "BP803",
+        "more than two relationships share a name",
+        "A backref belongs to one relationship; several cannot share the attribute at the other end.",
+        "Leave them as they are, or give each a name of its own.",
+    ),
+    Code(
+        "BP804",
+        "joins do not mirror",
+        "A backref takes the join of its forward; the two sides of this pair do not say the same join.",
+        "Give both sides the same join, or keep the side that gives one, with --keep.",
+    ),
+    Code(
+        "BP805",
+        "relationship is annotated",
+        "Type checkers and readers would no longer see the attribute, nor its type.",
+        "Leave the pair as it is, or take the annotation away with --drop-annotations.",
+    ),
+    Code(
+        "BP806",
+        "relationship is a dataclass field",
+        "It is part of the constructor, the representation or the comparison of the class; what a backref "
+        "makes is not.",
+        "Leave the pair as it is.",
+    ),
+    Code(
+        "BP807",
+        "comment or docstring would be lost",
+        "What is written about the removed side would go with it.",
+        "Move the text elsewhere first, or keep this side, with --keep.",
+    ),
+    Code(
+        "BP808",
+        "relationship is decorated",
+        "It is what a function of the class returns, and its decorator may do more than that.",
+        "Write it as a plain attribute first.",
+    ),
+    Code(
+        "BP809",
+        "relationship belongs to a mixin",
+        "It becomes one relationship for each concrete class, and each has a pair of its own.",
+        "Leave the pairs as they are.",
+    ),
+    Code(
+        "BP810",
+        "no backref is exactly this",
+        "A viewonly reverse of a forward with passive_updates=False inherits that and warns, or overrides it "
+        "and warns of that.",
+        "Keep the other side, with --keep.",
+    ),
+    Code(
+        "BP811",
+        "attribute is used in the class body",
+        "A later line of the class body reads it; a backref makes it only when the mappers are configured.",
+        "Keep this side, with --keep, or move what uses it.",
+    ),
+    Code(
+        "BP812",
+        "back_populates is computed",
+        "The name of the attribute at the other end is only known when the program runs.",
+        "Write the name as a literal.",
+    ),
+    Code(
+        "BP813",
+        "relationship is SQLModel's",
+        "The reverse of a backref is no SQLModel relationship: the constructor and the schema would lose it.",
+        "Leave the pair as it is.",
+    ),
+    Code(
+        "BP814",
+        "argument cannot be given to backref()",
+        "The expression means something only where it stands, or the two sides are made by functions with "
+        "defaults of their own.",
+        "Keep this side, with --keep, or write the argument as a string first.",
+    ),
+    Code(
+        "BP815",
+        "back_populates is passed to something else than relationship()",
+        "The function that receives back_populates= is not one that is known to make a relationship.",
+        "Call relationship() directly, or leave the pair as it is.",
+    ),
+    Code(
         "BP901",
         "target does not import the source",
         "With a backref, a program that never imports the source's module can still use the target; with an "
         "explicit reverse SQLAlchemy must be able to find the source's class when the target is first used.",
         "Make sure that whatever imports the target's module also imports the source's, as the __init__ of a "
         "models package does.",
+    ),
+    Code(
+        "BP902",
+        "attribute is read before the mappers are configured",
+        "What a backref makes is no attribute of the class until the mappers are configured; a module that "
+        "reads it while it is imported may fail.",
+        "Keep the pair, or call configure_mappers() before.",
+    ),
+    Code(
+        "BP903",
+        "attribute is read from the class",
+        "What a backref makes is no attribute of the class until the mappers are configured: by the first "
+        "query, the first instance, or configure_mappers().",
+        "Make sure that one of these comes first, as it does in most programs.",
+    ),
+    Code(
+        "BP904",
+        "pair is many-to-many",
+        "By many guidelines such pairs stay explicit.",
+        "Collapse them as well with --many-to-many.",
+    ),
+    Code(
+        "BP905",
+        "removed side has arguments of its own",
+        "By many guidelines such pairs stay explicit; backref() can carry the arguments.",
+        "Collapse them as well with --options.",
     ),
 )
 

@@ -15,6 +15,9 @@ from backpop.codemods.source import Source
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
+# Folders whose code is not part of the program that is shipped.
+_ASIDE = frozenset({"test", "tests", "testing", "example", "examples", "docs", "benchmarks", "versions"})
+
 
 class Bound(Enum):
     """How a name came to be bound in its scope."""
@@ -172,6 +175,15 @@ class Module:
     def shown(self) -> str:
         """The path of its file from the common root, for messages."""
         return "/".join((*self.package, f"{self.name}.py"))
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether the file is a test, an example or a migration: not there when the project itself runs."""
+        return (
+            not _ASIDE.isdisjoint(self.package)
+            or self.name.startswith(("test_", "conftest"))
+            or (self.name.endswith("_test"))
+        )
 
     @cached_property
     def loads(self) -> dict[str, list[ast.Name]]:

@@ -36,6 +36,7 @@ _MAPPED_DECORATORS = {"mapped", "mapped_as_dataclass"}
 _CLASS = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*(?:\[[^\]]*\][ \t]*)?(?:\(([^)]*)\))?", re.MULTILINE)
 _BASE = re.compile(rb"(\w+)\s*(?:\[[^\]]*\]\s*)?(?:,|$)")
 _ALIAS = re.compile(rb"\b(\w+)[ \t]+as[ \t]+(\w+)")
+_ASSIGNED = re.compile(rb"^[ \t]*(\w+)[ \t]*=[ \t]*(?:\w+\.)*(\w+)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +351,7 @@ class Project:
                 for base in _BASE.findall(match[2] or b""):
                     if aliases is None:
                         aliases = {alias: name for name, alias in _ALIAS.findall(data)}
+                        aliases |= dict(_ASSIGNED.findall(data))
                     bases.setdefault(aliases.get(base, base).decode(errors="replace"), []).append(path)
         return names, bases
 
@@ -418,7 +420,8 @@ class Project:
             if isinstance(target, External) and target.last in {"as_declarative", "as_declarative_base"}:
                 yield Root(made, sure=True)
         for keyword in node.keywords:
-            if keyword.arg == "metaclass" and self._is_declarative_meta(keyword.value, made.scope):
+            declarative = keyword.arg == "metaclass" and self._is_declarative_meta(keyword.value, made.scope)
+            if declarative and not any(isinstance(base, ClassInfo | Value) for base in self.bases(made)):
                 yield Root(made, sure=True)
         for expr, base in zip(node.bases, self.bases(made), strict=True):
             if isinstance(base, ClassInfo):
@@ -486,12 +489,21 @@ class Project:
             and all(root.key != made for root in roots)
         )
 
+    def import_name(self, module: Module) -> tuple[str, ...]:
+        """The dotted name that a module is imported by, as far as packages show it."""
+        size = len(module.package)
+        while size and module.package[:size] in self._packages:
+            size -= 1
+        return module.parts[size:]
+
     def meets(self, made: ClassInfo, name: str) -> list[ClassInfo]:
         """The mapped classes of a simple name that may be in the registry of a class."""
         return [
             other
             for other in self.classes_named(name)
-            if self.is_mapped(other) and self.same_registry(made, other) is not False
+            if self.is_mapped(other)
+            and self.same_registry(made, other) is not False
+            and (other.module.is_aside <= made.module.is_aside)
         ]
 
     def has_module_part(self, name: str) -> bool:

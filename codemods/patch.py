@@ -65,7 +65,8 @@ def _blocks(change: FileChange) -> list[_Block]:
     spans: list[tuple[int, int, list[Edit]]] = []
     for edit in change.edits:
         start = before.rfind(b"\n", 0, edit.start) + 1
-        end = before.find(b"\n", edit.end) + 1 or len(before)
+        whole_lines = edit.start == edit.end == start and edit.new.endswith(b"\n")
+        end = start if whole_lines else before.find(b"\n", edit.end) + 1 or len(before)
         joined = [edit]
         if spans and start <= spans[-1][1]:
             start, _, earlier = spans.pop()

@@ -10,9 +10,9 @@ request as JSON from stdin, or from the file named by its only argument::
      "sys_path": ["/src/shop"],           # put before sys.path, in this order
      "setup": "import os; ...",           # Python to run before the imports, or null
      "overrides": {"/src/shop/m.py": ""}, # bytes, base64, which stand for those on disk; null: no such file
-     "each_alone": false,                 # instead: configure with each module alone, in a process of its own
-     "jobs": 1,                           # how many of those processes at a time
-     "timeout": 60,                       # how many seconds each of them gets, or null
+     "each_alone": false,                 # instead: configure with each module imported by itself
+     "jobs": 1,                           # how many of these at a time
+     "timeout": 60,                       # how many seconds each of these may take, or null
      "answer": "/tmp/answer.json"}        # where the JSON answer goes: a path, or an open file descriptor
 
 Only ``modules`` and ``answer`` are required. The answer never goes to stdout: modules may print. See
@@ -38,9 +38,10 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections import Counter
+from collections import Counter, deque
 from contextlib import contextmanager, suppress
-from typing import Any, Dict, Iterator, NamedTuple, Sequence
+from functools import partial
+from typing import Any, Callable, Dict, Iterator, NamedTuple, Sequence
 
 Json = Dict[str, Any]  # made and read as JSON: text, numbers, lists, and dicts of these
 
@@ -432,6 +433,13 @@ def compare_alone(before: Json, after: Json) -> list[Difference]:
 class _Failed(Exception):
     """Carries the error part of an answer."""
 
+    def answer(self) -> Json:
+        """Return the answer that tells of it."""
+        known: list[list[str]] = []
+        with suppress(Exception):  # no SQLAlchemy, or a broken one: the error says so
+            known = [place for mapper in _mappers() for place in _lineage(mapper.class_)]
+        return {"error": dict(self.args[0], known=known, sys_path=list(sys.path))}
+
 
 def run(request: Json) -> Json:
     """Import the modules of ``request`` into this process, describe all mappers and return the answer.
@@ -443,12 +451,10 @@ def run(request: Json) -> Json:
     What goes wrong is returned, not raised: ``{"error": {"stage": "setup" | "import" | "configure", "module",
     "type", "message", "traceback", "known", "others", "sys_path"}}``, where ``known`` has ``[file, name]`` of
     each class mapped until then and of its bases, and ``others`` the errors of further modules that cannot be
-    imported, in the same form. :func:`run_in_child` adds the stages "process" and "timeout".
+    imported, in the same form. Processes that end without an answer give the stages "process" and "timeout".
 
     Only once in a process.
     """
-    if request.get("each_alone"):
-        return {"alone": _each_alone(request)}
     sys.dont_write_bytecode = True
     overrides = request.get("overrides") or {}
     memory = _Memory({_real(path): data and base64.b64decode(data) for path, data in overrides.items()})
@@ -461,12 +467,13 @@ def run(request: Json) -> Json:
             if request.get("setup"):
                 with _stage("setup"):
                     exec(compile(request["setup"], "<setup>", "exec"), {"__name__": "__setup__"})
+            if request.get("each_alone"):
+                return {"alone": _each_alone_retried(request)}
             modules += _import_all(request, memory)
             with _stage("configure"):
                 answer = describe()
         except _Failed as failure:
-            error = dict(failure.args[0], known=_known_classes(), sys_path=list(sys.path))
-            answer = {"error": error}
+            answer = failure.answer()
     answer["modules"] = modules
     answer["served"] = sorted(memory.served)
     answer["warnings"] = _sqlalchemy_warnings(caught)
@@ -505,12 +512,6 @@ def _matches(name: str, patterns: Sequence[str]) -> bool:
     return (not wanted or any(fnmatch.fnmatchcase(name, pattern) for pattern in wanted)) and not any(
         fnmatch.fnmatchcase(name, pattern) for pattern in unwanted
     )
-
-
-def _known_classes() -> list[list[str]]:
-    with suppress(Exception):  # no SQLAlchemy, or a broken one: the error says so
-        return [place for mapper in _mappers() for place in _lineage(mapper.class_)]
-    return []
 
 
 @contextmanager
@@ -652,88 +653,143 @@ def _real(path: str) -> str:
     return os.path.normcase(os.path.realpath(path))
 
 
-def _each_alone(request: Json) -> Json:
+def _each_alone_retried(request: Json) -> Json:
     """Return ``{module: null or error}``: can the mappers be configured with only that module imported?"""
+    modules, jobs, timeout = request["modules"], request.get("jobs") or 1, request.get("timeout")
     with suppress(Exception):
         import sqlalchemy.orm  # noqa: F401  so that a forked child has it already
-    jobs = request.get("jobs") or 1
-    waiting = [
-        dict(request, modules=[module], submodules=False, each_alone=False) for module in request["modules"]
-    ]
-    running: list[tuple[Json, Any, str]] = []
-    out = {}
-    while waiting or running:
-        while waiting and len(running) < jobs:
-            single = waiting.pop(0)
-            running.append((single, *_start(single)))
-        single, child, path = running.pop(0)
-        error = _finish(single, child, path).get("error")
-        if error and jobs > 1:
-            # Modules that are imported side by side may disturb each other, in a file or on a port.
-            error = run_in_child(single).get("error")
-        out[single["modules"][0]] = error
-    return out
+    if not hasattr(os, "fork"):
+        single = dict(request, each_alone=False)
+        return {module: run_in_child(dict(single, modules=[module])).get("error") for module in modules}
+    found = _each_alone(modules, set(), jobs, timeout)
+    for module, error in found.items():
+        # Imports that run side by side, or after a fork, may disturb each other: not so when they are alone.
+        if error and error["stage"] != "configure" and len(modules) > 1:
+            found[module] = _each_alone([module], set(), 1, timeout)[module]
+    return found
+
+
+def _each_alone(modules: list[str], done: set[str], jobs: int, timeout: float | None) -> Json:
+    """Try modules by themselves, on top of what this process has imported; ``done`` are names among that.
+
+    To import ``a.b`` is to import ``a`` and then ``b``, so what is below ``a`` is tried in forks of one
+    process that has imported ``a``. A module which that has imported already needs no fork of its own.
+    """
+    found: Json = {}
+    loaded = [module for module in modules if module in sys.modules or module in done]
+    if loaded:
+        [answer] = _forked([lambda: _alone(None, [], 1, timeout)], 1)
+        found.update(dict.fromkeys(loaded, answer.get("error")))
+    groups: dict[str, list[str]] = {}
+    for module in modules:
+        if module not in found:
+            parts = module.split(".")
+            names = [".".join(parts[: count + 1]) for count in range(len(parts))]
+            missing = [name for name in names if name not in sys.modules and name not in done]
+            groups.setdefault((missing or names)[0], []).append(module)
+    share = jobs if len(groups) == 1 else 1
+    tasks = [partial(_alone, name, below, share, timeout) for name, below in groups.items()]
+    for below, answer in zip(groups.values(), _forked(tasks, jobs)):
+        found.update(answer["alone"] if "alone" in answer else dict.fromkeys(below, answer["error"]))
+    return found
+
+
+def _alone(name: str | None, below: list[str], jobs: int, timeout: float | None) -> Json:
+    """Import one more module and answer for those below it, itself included; without a name, configure."""
+    try:
+        with _time_limit(timeout), _stage("import" if name else "configure", name):
+            if name is None:
+                from sqlalchemy.orm import configure_mappers
+
+                gc.collect()
+                configure_mappers()
+                return {"error": None}
+            importlib.import_module(name)
+        return {"alone": _each_alone(below, {name}, jobs, timeout)}
+    except _Failed as failure:
+        return failure.answer()
+
+
+@contextmanager
+def _time_limit(seconds: float | None) -> Iterator[None]:
+    """End this process, whatever it is waiting for, if it stays within the block for too long."""
+    if seconds is None:
+        yield
+        return
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(math.ceil(seconds))
+    try:
+        yield
+    finally:
+        signal.alarm(0)
 
 
 def run_in_child(request: Json) -> Json:
     """Return the answer of :func:`run` in a process of its own; ``answer`` in ``request`` is not used.
 
     Where processes can be forked, the child has all that is imported already: import SQLAlchemy first. A
-    child that dies without an answer gives an error of stage ``"process"``, one that takes longer than it may
-    of stage ``"timeout"``.
+    child that dies without an answer gives an error of stage ``"process"``.
     """
-    return _finish(request, *_start(request))
-
-
-def _start(request: Json) -> tuple[Any, str]:
-    """Start a child and return it, with the path at which its answer will be."""
+    if hasattr(os, "fork"):
+        return _forked([lambda: run(request)], 1)[0]
     handle, path = tempfile.mkstemp(prefix="probe-", suffix=".json")
     os.close(handle)
-    request = dict(request, answer=path)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if hasattr(os, "fork"):
-        child = os.fork()
-        if not child:
-            _answer_and_exit(request)
-        return child, path
-    process = subprocess.Popen(
-        [sys.executable, os.path.abspath(__file__)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
-    assert process.stdin is not None
-    process.stdin.write(json.dumps(request).encode())
-    process.stdin.close()
-    return process, path
-
-
-def _finish(request: Json, child: Any, path: str) -> Json:
-    """Wait for a child and return its answer."""
-    late = False
+    data = json.dumps(dict(request, answer=path)).encode()
+    command = [sys.executable, os.path.abspath(__file__)]
     try:
-        if isinstance(child, int):
-            status = os.waitpid(child, 0)[1]
-            late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
-        else:
-            try:
-                status = child.wait(request.get("timeout"))
-            except subprocess.TimeoutExpired:
-                late = True
-                child.kill()
-                child.wait()
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        done = subprocess.run(
+            command, input=data, stdout=subprocess.DEVNULL, timeout=request.get("timeout"), check=False
+        )
+        return _read_answer(path) or _no_answer("process", f"status {done.returncode}")
+    except subprocess.TimeoutExpired:
+        return _no_answer("timeout", f"after {request['timeout']:g} seconds")
     finally:
         os.unlink(path)
-    if text:
-        answer: Json = json.loads(text)
-        return answer
+
+
+def _forked(tasks: Sequence[Callable[[], Json]], jobs: int) -> list[Json]:
+    """Return what each task returns in a fork of this process, some of which run at a time."""
+    answers: list[Json] = []
+    running: deque[tuple[int, str]] = deque()
+    waiting = deque(tasks)
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            running.append(_fork(waiting.popleft()))
+        child, path = running.popleft()
+        try:
+            status = os.waitpid(child, 0)[1]
+            late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+            stage, how = ("timeout", "in time") if late else ("process", f"status {status}")
+            answers.append(_read_answer(path) or _no_answer(stage, how))
+        finally:
+            os.unlink(path)
+    return answers
+
+
+def _fork(task: Callable[[], Json]) -> tuple[int, str]:
+    handle, path = tempfile.mkstemp(prefix="probe-", suffix=".json")
+    os.close(handle)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if not child:
+        _answer_and_exit(task, path)
+    return child, path
+
+
+def _read_answer(path: str) -> Json | None:
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    answer: Json | None = json.loads(text) if text else None
+    return answer
+
+
+def _no_answer(stage: str, how: str) -> Json:
     error: Json = {
-        "stage": "timeout" if late else "process",
+        "stage": stage,
         "module": None,
         "type": "ProcessError",
-        "message": f"no answer within {request['timeout']} seconds"
-        if late
-        else f"the process ended without an answer (status {status})",
+        "message": f"the process ended without an answer ({how})",
         "traceback": [],
         "others": [],
         "known": [],
@@ -742,19 +798,15 @@ def _finish(request: Json, child: Any, path: str) -> Json:
     return {"error": error}
 
 
-def _answer_and_exit(request: Json) -> None:
-    """Run ``request``, write its answer and end this process.
+def _answer_and_exit(task: Callable[[], Json], answer: Any) -> None:
+    """Run ``task``, write what it returns to ``answer`` and end this process.
 
     It ends without clean-up: threads and exit handlers which the models started are no business of ours.
     """
     status = 1
-    if request.get("timeout") and hasattr(signal, "alarm") and not request.get("each_alone"):
-        # Ends the process, whatever it is waiting for.
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.alarm(math.ceil(request["timeout"]))
     try:
-        text = json.dumps(run(request), ensure_ascii=True, sort_keys=True)
-        with open(request["answer"], "w", encoding="utf-8") as file:
+        text = json.dumps(task(), ensure_ascii=True, sort_keys=True)
+        with open(answer, "w", encoding="utf-8") as file:
             file.write(text)
         status = 0
     except BaseException:
@@ -776,7 +828,7 @@ def main() -> None:
     else:
         request = json.load(sys.stdin)
     sys.argv[1:] = []  # modules that read it would take the request for an option of theirs
-    _answer_and_exit(request)
+    _answer_and_exit(lambda: run(request), request["answer"])
 
 
 if __name__ == "__main__":

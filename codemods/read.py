@@ -9,7 +9,17 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from backpop.codemods.facts import Binding, Bound, ClassInfo, Definition, Module, Place, Scope, Site
+from backpop.codemods.facts import (
+    Binding,
+    Bound,
+    ClassInfo,
+    Definition,
+    Module,
+    Place,
+    Scope,
+    Site,
+    is_type_checking,
+)
 from backpop.codemods.source import Source
 
 # SQLAlchemy 1.x took backref as the eighth positional argument.
@@ -117,7 +127,7 @@ class _Reader:
                     if isinstance(part, ast.expr):
                         self.scan(part, stmt, scope, guard)
                 for block in _blocks(stmt):
-                    self.block(block, scope, stmt)
+                    self.block(block, scope, _guard(stmt, block, guard))
             else:
                 self.scan(stmt, stmt, scope, guard)
 
@@ -274,6 +284,16 @@ def _targets(stmt: ast.stmt) -> list[ast.expr]:
     elif isinstance(stmt, ast.Delete):
         targets = stmt.targets
     return targets
+
+
+def _guard(stmt: ast.stmt, block: list[ast.stmt], guard: ast.AST | None) -> ast.AST | None:
+    """What decides whether a block runs; the branch that a type checker does not take is taken always."""
+    if isinstance(stmt, ast.If):
+        negated = isinstance(stmt.test, ast.UnaryOp) and isinstance(stmt.test.op, ast.Not)
+        test = stmt.test.operand if isinstance(stmt.test, ast.UnaryOp) else stmt.test
+        if is_type_checking(test) and negated == (block is stmt.body):
+            return guard
+    return stmt
 
 
 def _blocks(stmt: ast.stmt) -> Iterator[list[ast.stmt]]:

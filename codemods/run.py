@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from backpop.codemods.discover import discover, git_root
 from backpop.codemods.edits import FileChange
 from backpop.codemods.facts import Site
-from backpop.codemods.plan.model import Conversion, Report
+from backpop.codemods.plan.model import Conversion, Plan, Report
+from backpop.codemods.plan.policy import Policy
+from backpop.codemods.read import BACKREFS, PAIRS, Search
 
 if TYPE_CHECKING:
+    from backpop.codemods.facts import Module
     from backpop.codemods.link import Project
 
 
@@ -59,7 +62,7 @@ class Outcome:
             self,
             conversions=tuple(one for one in conversions if one.site not in reasons),
             refusals=tuple(sorted((*self.refusals, *refusals))),
-            notes=tuple(note for note in self.notes if note.path in changed),
+            notes=tuple(note for note in self.notes if note.code != "BP901" or note.path in changed),
             changes=changes,
         )
 
@@ -70,21 +73,45 @@ def to_back_populates(paths: Sequence[Path], settings: Settings | None = None) -
     Never raises for what a project may hold: unreadable files are in ``problems``, missing paths in
     ``missing``. Raises ``ValueError`` for a malformed exclude pattern.
     """
+
+    def plan(project: Project, modules: list[Module]) -> Plan:
+        from backpop.codemods.plan.to_back_populates import plan_to_back_populates
+
+        return plan_to_back_populates(project, modules)
+
+    return _run(paths, settings or Settings(), BACKREFS, plan)
+
+
+def to_backref(
+    paths: Sequence[Path], settings: Settings | None = None, policy: Policy | None = None
+) -> Outcome:
+    """Plan the conversion of the pairs below ``paths`` that ``policy`` takes; all else as the other way."""
+
+    def plan(project: Project, modules: list[Module]) -> Plan:
+        from backpop.codemods.plan.to_backref import plan_to_backref
+
+        return plan_to_backref(project, modules, policy or Policy())
+
+    return _run(paths, settings or Settings(), PAIRS, plan)
+
+
+def _run(
+    paths: Sequence[Path],
+    settings: Settings,
+    search: Search,
+    planner: Callable[[Project, list[Module]], Plan],
+) -> Outcome:
     from backpop.codemods.scan import module_root, scan
 
-    settings = settings or Settings()
     found = discover(paths, exclude=settings.exclude, gitignore=settings.gitignore)
     unlisted = tuple(
         Report(str(path), 1, 1, "BP001", "the folder cannot be listed") for path in found.unreadable
     )
     root = git_root(Path(found.files[0]).parent) if found.files else None
-    scanned = scan(found.files, module_root(found.files, str(root) if root else None))
+    scanned = scan(found.files, module_root(found.files, str(root) if root else None), search)
     if not scanned.mentions:
         return Outcome(len(found.files), found.missing, (*unlisted, *scanned.problems), (), (), (), ())
-
-    from backpop.codemods.plan.to_back_populates import plan_to_back_populates
-
-    plan = plan_to_back_populates(scanned.project, scanned.modules())
+    plan = planner(scanned.project, scanned.modules())
     locked = _locked(plan.conversions) if settings.writing else {}
     planned = Outcome(
         len(found.files),

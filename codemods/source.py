@@ -9,11 +9,12 @@ import re
 import tokenize
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 _NEWLINE = re.compile(r"\r\n|\r|\n")
-_STRING = re.compile(r"""(?<![\w"'])(["'])(?!\1)(?:[^"'\\\n]|\\.)+\1""")
+_OPENING = re.compile(r"[a-zA-Z]{0,2}('{3}|\"{3}|'|\")")
 
 
 class UnreadableError(Exception):
@@ -91,12 +92,20 @@ class Source:
         text = self.line_text(line)
         return text[: len(text) - len(text.lstrip(" \t\f"))]
 
-    def quote(self, start: int = 0, end: int | None = None) -> str:
-        """The quote that most string literals between two offsets have; the file's where there is none."""
-        counts = Counter(match[1] for match in _STRING.finditer(self.text, start, end or len(self.text)))
-        if not counts and (start or end):
-            return self.quote()
-        return "'" if counts["'"] > counts['"'] else '"'
+    def quote(self, *nodes: ast.AST) -> str:
+        """The quote that most string literals within the first of some nodes have that has any literals."""
+        for node in nodes:
+            counts = Counter(mark for part in _literals(node) if (mark := self._quote_of(part)))
+            if counts:
+                return "'" if counts["'"] > counts['"'] else '"'
+        return '"'
+
+    def _quote_of(self, node: ast.Constant | ast.JoinedStr) -> str | None:
+        """The quote of a literal that is no text of several lines."""
+        if isinstance(node, ast.Constant) and not isinstance(node.value, str):
+            return None
+        match = _OPENING.match(self.text, self.offset(node.lineno, node.col_offset))
+        return match[1] if match and len(match[1]) == 1 else None
 
     @cached_property
     def indent_unit(self) -> str:
@@ -114,6 +123,15 @@ class Source:
         """Where an offset of the text lies in the bytes of the file."""
         mark = len(codecs.BOM_UTF8) if self.data.startswith(codecs.BOM_UTF8) else 0
         return mark + (offset if self._ascii else len(self.encode(self.text[:offset])))
+
+
+def _literals(node: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
+    """The literals below a node, but for those within f-strings: Python 3.11 misplaces them."""
+    if isinstance(node, ast.Constant | ast.JoinedStr):
+        yield node
+    if not isinstance(node, ast.JoinedStr):
+        for child in ast.iter_child_nodes(node):
+            yield from _literals(child)
 
 
 def decode(path: str, data: bytes) -> Source:

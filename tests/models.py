@@ -2,7 +2,7 @@
 
 Texts are built from templates. ``@name`` is a name of SQLAlchemy, spelt as the module imports it;
 ``<Class.attribute>`` a column, and ``<table.c.column>`` one of an association table, spelt bare, qualified or
-in a string as the place demands; a ``TAB`` character at the start of a line is one step of indentation.
+in a string as the place demands; a tab at the start of a line is one step of indentation.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 _T = TypeVar("_T")
 _ORM = {"relationship", "backref", "foreign", "remote", "attribute_mapped_collection"}
-_ORM |= {"DeclarativeBase", "Mapped", "mapped_column"}
+_ORM |= {"DeclarativeBase", "Mapped", "mapped_column", "declared_attr"}
+# Names that a module which does not use them may bind to something of its own.
+_SHADOWS = {"and_", "asc", "desc", "func", "nullslast", "cast", "foreign", "String", "LAZY", "OPTIONS", "Bag"}
 _TYPES = {"int": "Integer", "str": "String"}
 _NAMES = ("Author", "Book", "Shop", "Tag")
 _PRELUDE = 'LAZY = "select"\nOPTIONS = {"k": "v"}\n\n\nclass Bag(list):\n\tpass\n'
@@ -44,6 +46,8 @@ class Model:
     rank: int
     parent: Model | None = None
     single: bool = False
+    mixin: Mixin | None = None
+    functions: list[str] = field(default_factory=list)
     columns: dict[str, str] = field(default_factory=dict)
     table_args: list[str] = field(default_factory=list)
     relationships: list[str] = field(default_factory=list)
@@ -64,12 +68,21 @@ class Model:
 
 @dataclass(eq=False)
 class Association:
-    """A table between two classes, to be written after ``rank`` classes."""
+    """A table between two classes, to be written above the class of this rank."""
 
     name: str
     module: int
     rank: int
     columns: list[str]
+
+
+@dataclass(eq=False)
+class Mixin:
+    """A class with a relationship for whichever class derives from it, at the top of its module."""
+
+    name: str
+    module: int
+    text: str
 
 
 class _Writer:
@@ -80,6 +93,7 @@ class _Writer:
         self.modern = modern
         self.models: dict[str, Model] = {}
         self.tables: dict[str, Association] = {}
+        self.mixin: Mixin | None = None
         self.numbers = count(1)
         self.backrefs = 0
         self.indent = self.any_of("    ", "  ", "\t")
@@ -87,8 +101,11 @@ class _Writer:
         self.modules = self.any_of(1, 1, 2, 3)
         self.local = self.modules == 1 and self.rarely()
         self.typed = modern and self.maybe()
-        self.imports = [self.any_of("names", "sa", "star", "alias") for _ in range(self.modules)]
-        self.constants = [self.maybe() for _ in range(self.modules)]
+        self.flask = modern and self.rarely()
+        ways = ("flask",) if self.flask else ("names", "names", "sa", "star", "alias")
+        self.imports = [self.any_of(*ways) for _ in range(self.modules)]
+        self.constants = [self.maybe() and not self.local for _ in range(self.modules)]
+        self.extra: list[list[str]] = [[] for _ in range(self.modules)]
         self.used: list[set[str]] = [set() for _ in range(self.modules)]
         self.needed: list[set[tuple[int, str]]] = [set() for _ in range(self.modules)]
 
@@ -114,7 +131,7 @@ class _Writer:
 
     def names(self, text: str, module: int) -> str:
         """The text with its names of SQLAlchemy spelt as the module imports them."""
-        prefixes = {"sa": ("sa.", "sa.orm."), "alias": ("", "orm.")}
+        prefixes = {"sa": ("sa.", "sa.orm."), "alias": ("", "orm."), "flask": ("db.", "db.")}
         plain, orm = prefixes.get(self.imports[module], ("", ""))
 
         def spelt(match: re.Match[str]) -> str:
@@ -135,15 +152,14 @@ class _Writer:
 
     def spell(self, source: Model, template: str) -> str:
         """An expression in the class body of ``source``: as it is, as a string, or as a lambda."""
-        columns = re.findall(r"<(\w+)\.([\w.]+)>", template)
-        owners = {owner for owner, _ in columns}
+        owners = set(re.findall(r"<(\w+)\.[\w.]+>", template))
         qualified = self.names(re.sub(r"<(.*?)>", r"\1", template), source.module)
         styles = ["string"]
         if all(self.sees(source, owner, now=False) for owner in owners):
-            styles.append("lambda")
-        bare = {owner for owner in owners if owner in {source.name}}
+            styles += ["lambda", "function"] if self.rarely() else ["lambda"]
+        bare = {source.name} & owners
         if all(self.sees(source, owner, now=True) for owner in owners - bare):
-            styles = ["expression", "expression", *styles]
+            styles += ["expression", "expression"]
         style = self.any_of(*styles)
         if style == "string":
             return self.string(re.sub(r"@", "", re.sub(r"<(.*?)>", r"\1", template)))
@@ -151,6 +167,10 @@ class _Writer:
             self.need(source, owner)
         if style == "lambda":
             return f"lambda: {qualified}"
+        if style == "function":
+            name = f"value_{next(self.numbers)}"
+            source.functions.append(f"def {name}():\n\treturn {qualified}")
+            return name
 
         def column(match: re.Match[str]) -> str:
             owner, _, attribute = match[1].partition(".")
@@ -229,9 +249,10 @@ class _Writer:
             related = set(source.line) & set(target.line)
             many = (related and source is not target) or self.any_of(False, False, True)
             ends.append((source, target, many))
+        pairs = [{s.line[-1], t.line[-1]} for s, t, many in ends if not many]
+        pairs += [{heir, target} for heir, target in self.make_mixin()]
         for source, target, many in ends:
-            pair = {source.line[-1], target.line[-1]}
-            alike = sum(not m and {s.line[-1], t.line[-1]} == pair for s, t, m in ends)
+            alike = pairs.count({source.line[-1], target.line[-1]})
             explicit = (alike > 1 and not self.rarely()) or self.maybe()
             if many:
                 self.many_to_many(source, target)
@@ -239,6 +260,51 @@ class _Writer:
                 self.self_referential(source)
             else:
                 self.direct(source, target, explicit)
+
+    def make_mixin(self) -> list[tuple[Model, Model]]:
+        """Perhaps a mixin with a relationship; returns the pairs of classes that it connects."""
+        plain = [model for model in self.models.values() if model.parent is None]
+        if self.local or len(plain) < 2 or not self.rarely():
+            return []
+        target, *heirs = self.draw(st.permutations(plain))
+        module = self.any_of(*range(min(heir.module for heir in heirs) + 1))
+        self.mixin = mixin = Mixin("Owned", module, "")
+        for heir in heirs:
+            heir.mixin = mixin
+            if heir.module != module:
+                self.needed[heir.module].add((module, mixin.name))
+        sees = target.module == module
+        joins = ["foreign_keys=cls.owner_id", "foreign_keys=[cls.owner_id]"]
+        joins.append(f"primaryjoin=lambda: {target.name}.id == cls.owner_id")
+        text = self.string(f"{target.name}.id == %s.owner_id")
+        joins.append(f"primaryjoin={text} % cls.__name__, foreign_keys=cls.owner_id")
+        names = [
+            "cls.__name__.lower() + '_owned'",
+            "'%s_owned' % cls.__tablename__",
+            "f'{cls.__name__}_owned'",
+        ]
+        name = self.any_of(*names)
+        orders = ["cls.name", "lambda: cls.name.desc()", "cls.id"]
+        options = [f"order_by={self.any_of(*orders)}"] if self.maybe() else []
+        options += ["lazy='joined'"] if self.rarely() else []
+        backref = self.call("@backref", [name, *options]) if options or self.maybe() else name
+        text = self.call(
+            "@relationship",
+            [
+                self.string(target.name),
+                self.any_of(*joins) if sees else self.any_of(*joins[:2]),
+                f"backref={backref}",
+            ],
+        )
+        refers = self.string(f"{target.table}.id")
+        mixin.text = (
+            f"class {mixin.name}:\n\t@@declared_attr\n\tdef owner_id(cls):\n"
+            f"\t\treturn @Column(@Integer, @ForeignKey({refers}))\n\n"
+            f"\t@@declared_attr\n\tdef owner(cls):\n"
+            f"\t\treturn {self.indented(self.indented(text))}"
+        )
+        self.backrefs += 1
+        return [(heir, target) for heir in heirs]
 
     def direct(self, source: Model, target: Model, explicit: bool) -> None:
         """One-to-many or many-to-one between two classes."""
@@ -266,26 +332,25 @@ class _Writer:
             case "remote":
                 joins["primaryjoin"] = self.remote_join(source, target, holder, one, many)
             case "composite":
-                first = self.column(holder, f"a{next(self.numbers)}", "str")
-                second = holder.columns[key]
-                del second
-                stored = [first, self.stored(holder, key)]
-                goal = [self.stored(other, "name"), self.stored(other, "id")]
-                if other.owner("name") is not other or other.owner("id") is not other:
-                    joins["primaryjoin"] = self.equal(one, f"@foreign({many})")
-                else:
-                    holder.table_args.append(
-                        f"@ForeignKeyConstraint({self.strings(stored)}, "
-                        f"{self.strings([f'{other.table}.{name}' for name in goal])})"
-                    )
-                    if self.maybe():
-                        attribute = next(name for name in reversed(holder.columns) if name.startswith("a"))
-                        equal = self.equal(f"<{other.name}.name>", f"<{holder.name}.{attribute}>")
-                        joins["primaryjoin"] = f"@and_({equal}, {self.equal(one, many)})"
+                joins = self.composite(holder, other, key)
         options: dict[str, str] = {}
         if to_one and self.rarely() and shape != "remote":
             joins["remote_side"] = self.listed(one)
         self.write(source, target, to_one, not to_one, joins, options)
+
+    def composite(self, holder: Model, other: Model, key: str) -> dict[str, str]:
+        """Make ``key`` the second half of a foreign key of two columns; returns the join arguments."""
+        one, many = f"<{other.name}.id>", f"<{holder.name}.{key}>"
+        if other.owner("name") is not other or (holder.parent and holder.single):
+            return {"primaryjoin": self.equal(one, f"@foreign({many})")}
+        attribute = f"text_{next(self.numbers)}"
+        own = self.strings([self.column(holder, attribute, "str"), self.stored(holder, key)])
+        goal = self.strings([f"{other.table}.{self.stored(other, name)}" for name in ("name", "id")])
+        holder.table_args.append(f"@ForeignKeyConstraint({own}, {goal})")
+        if self.maybe():
+            return {}
+        first = self.equal(f"<{other.name}.name>", f"<{holder.name}.{attribute}>")
+        return {"primaryjoin": f"@and_({first}, {self.equal(one, many)})"}
 
     def remote_join(self, source: Model, target: Model, holder: Model, one: str, many: str) -> str:
         marked = f"@foreign({many})"
@@ -445,7 +510,7 @@ class _Writer:
             if not many:
                 common["uselist"] = ["False"]
                 writable["cascade"] = ["'all, delete-orphan'", "'all'"]
-        if self.constants[source.module] and not self.local:
+        if self.constants[source.module]:
             common["lazy"].append("LAZY")
             common["info"].append("OPTIONS")
             if not to_one:
@@ -484,6 +549,9 @@ class _Writer:
             arguments["order_by"] = self.spell(source, self.ordering(target))
         if "order_by" not in options and not back_to_one and self.any_of(False, True):
             options["order_by"] = self.spell(source, self.ordering(source))
+            if "name" in source.columns and self.rarely():
+                source.columns["order"] = "order = @desc(name)"
+                options["order_by"] = "order"
         if readonly:
             arguments["viewonly"] = "True"
         elif back_readonly:
@@ -534,9 +602,9 @@ class _Writer:
 
     def backref(self, source: Model, name: str, options: dict[str, str]) -> str:
         text = self.string(name)
-        if self.constants[source.module] and self.rarely() and not self.local:
+        if not self.local and self.rarely():
             constant = name.upper()
-            self.extra.setdefault(source.module, []).append(f"{constant} = {text}")
+            self.extra[source.module].append(f"{constant} = {text}")
             text = constant
         if not options and self.maybe():
             return text
@@ -568,10 +636,10 @@ class _Writer:
     def indented(text: str) -> str:
         return text.replace("\n", "\n\t")
 
-    extra: dict[int, list[str]]
-
     def class_text(self, model: Model) -> str:
-        base = model.parent.name if model.parent else "Base"
+        base = model.parent.name if model.parent else self.base
+        if model.mixin is not None:
+            base = f"{model.mixin.name}, {base}"
         body: list[str] = []
         if self.rarely():
             body.append('"""One of them."""')
@@ -579,7 +647,6 @@ class _Writer:
             body.append(f"__tablename__ = {self.string(model.table)}")
         columns, relationships = list(model.columns.values()), model.relationships
         if model.parent is None and self.has_children(model):
-            model.table_args.sort()
             mapper = "{'polymorphic_on': 'kind', 'polymorphic_identity': 'base'}"
             columns.append(f"__mapper_args__ = {mapper}")
         elif model.parent is not None:
@@ -599,80 +666,110 @@ class _Writer:
                 lines.append("")
         return "\n".join(lines).rstrip("\n")
 
+    @property
+    def base(self) -> str:
+        return "db.Model" if self.flask else "Base"
+
     def has_children(self, model: Model) -> bool:
         return any(other.parent is not None and model in other.line for other in self.models.values())
 
     def table_text(self, table: Association) -> str:
         columns = "".join(f"\n\t{column}," for column in table.columns)
-        return f"{table.name} = @Table(\n\t{self.string(table.name)},\n\tBase.metadata,{columns}\n)"
+        metadata = "" if self.flask else "\n\tBase.metadata,"
+        return f"{table.name} = @Table(\n\t{self.string(table.name)},{metadata}{columns}\n)"
 
     def module_text(self, number: int) -> str:
-        things: list[tuple[float, str]] = [
-            (model.rank, self.class_text(model)) for model in self.models.values() if model.module == number
-        ]
-        things += [
-            (table.rank - 0.5, self.table_text(table))
-            for table in self.tables.values()
-            if table.module == number
-        ]
+        things: list[tuple[float, str]] = []
+        for model in self.models.values():
+            if model.module == number:
+                things += [(model.rank - 0.2, text) for text in model.functions]
+                things.append((model.rank, self.class_text(model)))
+        for table in self.tables.values():
+            if table.module == number:
+                things.append((table.rank - 0.5, self.table_text(table)))
+        if self.mixin is not None and self.mixin.module == number:
+            things.append((-1, self.mixin.text))
         body = [self.names(text, number) for _, text in sorted(things, key=lambda thing: thing[0])]
-        blocks = ["\n".join(self.extra.get(number, ())), *body]
-        if self.constants[number] and not self.local:
-            blocks.insert(0, _PRELUDE.rstrip("\n"))
-        code = "\n\n\n".join(block for block in blocks if block)
+        if self.extra[number]:
+            body.insert(0, "\n".join(self.extra[number]))
+        if self.constants[number]:
+            body.insert(0, _PRELUDE)
+        code = "\n\n\n".join(body)
         if self.local:
-            kept = ", ".join(self.models)
             inner = "\n".join(f"\t{line}" if line else "" for line in code.split("\n"))
-            code = f"def make():\n{inner}\n\treturn {kept}\n\n\nKEPT = make()"
-        head = self.import_text(number)
-        if self.modules == 1:
-            head += "\n\n" + self.base_text(number)
-        return f"{head}\n\n\n{code}\n"
+            code = f"def make():\n{inner}\n\treturn {', '.join(self.models)}\n\n\nKEPT = make()"
+        text = f"{self.import_text(number)}\n\n\n{code}\n"
+        later = [one for one in self.models.values() if one.module > number] if self.modules > 1 else []
+        if later and self.rarely():
+            one = self.any_of(*later)
+            text += f"\nfrom {self.module_name(one.module)} import {one.name}\n"
+        return text
 
     def base_text(self, number: int) -> str:
+        if self.flask:
+            return "db = SQLAlchemy()"
         if self.modern:
             return self.names("class Base(@DeclarativeBase):\n\tpass", number)
         return "Base = declarative_base()"
 
     def import_text(self, number: int) -> str:
-        lines = []
-        if self.modern:
-            lines.append("from typing import List, Optional")
-        if self.modern and self.modules == 1:
-            self.names("@DeclarativeBase", number)
+        """The head of a module: its imports, and the declarative base where there is one module alone."""
+        alone = self.modules == 1
+        base = self.base_text(number) if alone else ""
         used = self.used[number]
         core, orm = sorted(used - _ORM), sorted(used & _ORM)
-        match self.imports[number]:
-            case "names":
-                lines += [f"from sqlalchemy import {', '.join(core)}"] if core else []
-                lines += [f"from sqlalchemy.orm import {', '.join(orm)}"] if orm else []
-            case "sa":
-                lines += ["import sqlalchemy as sa", "import sqlalchemy.orm"]
-            case "star":
-                lines += ["from sqlalchemy import *", "from sqlalchemy.orm import *"]
-                lines += ["from sqlalchemy.orm import attribute_mapped_collection, foreign, remote"]
-            case _:
-                lines += ["from sqlalchemy import orm"]
-                lines += [f"from sqlalchemy import {', '.join(core)}"] if core else []
-        if not self.modern and self.modules == 1:
-            lines.append("from sqlalchemy.ext.declarative import declarative_base")
-        if self.modules > 1:
-            lines.append("from base import Base")
-        wanted = sorted({module for module, _ in self.needed[number]})
-        for module in wanted:
+        lines = ["from typing import TYPE_CHECKING, List, Optional"]
+        way = self.imports[number]
+        if way == "names" and orm:
+            lines.append(f"from sqlalchemy.orm import {', '.join(orm)}")
+        if way in {"names", "alias"} and core:
+            lines.append(f"from sqlalchemy import {', '.join(core)}")
+        lines += {
+            "sa": ["import sqlalchemy as sa", "import sqlalchemy.orm"],
+            "alias": ["from sqlalchemy import orm"],
+            "star": [
+                "from sqlalchemy import *",
+                "from sqlalchemy.orm import *",
+                "from sqlalchemy.orm import attribute_mapped_collection, foreign, remote",
+            ],
+        }.get(way, [])
+        if alone and self.flask:
+            lines.append("from flask_sqlalchemy import SQLAlchemy")
+        elif not self.modern:
+            lines.append("from sqlalchemy.ext.declarative import declarative_base, declared_attr")
+        if not alone:
+            lines.append(f"from base import {'db' if self.flask else 'Base'}")
+        for module in sorted({module for module, _ in self.needed[number]}):
             names = sorted(name for other, name in self.needed[number] if other == module)
             lines.append(f"from {self.module_name(module)} import {', '.join(names)}")
-        return "\n".join(lines)
+        known = {name for _, name in self.needed[number]}
+        unseen = [
+            (one.module, one.name)
+            for one in self.things()
+            if one.module != number and one.name not in known
+        ]
+        if unseen and self.rarely():
+            module, name = self.any_of(*unseen)
+            lines += ["", "if TYPE_CHECKING:", f"\tfrom {self.module_name(module)} import {name}"]
+        free = sorted(_SHADOWS - used - ({"LAZY", "OPTIONS", "Bag"} if self.constants[number] else set()))
+        if way != "star" and self.rarely():
+            lines += ["", f"{self.any_of(*free)} = None"]
+        return "\n".join([*lines, *(["", "", base] if base else [])])
+
+    def things(self) -> list[Model | Association]:
+        return [*self.models.values(), *self.tables.values()]
 
     def finish(self) -> Sources:
         newline = self.any_of("\n", "\n", "\n", "\r\n")
         texts = {f"{self.module_name(number)}.py": self.module_text(number) for number in range(self.modules)}
         if self.modules > 1:
-            texts["base.py"] = "from sqlalchemy.ext.declarative import declarative_base\n\n"
-            texts["base.py"] += "Base = declarative_base()\n"
+            head = "from sqlalchemy.ext.declarative import declarative_base"
             if self.modern:
-                texts["base.py"] = "from sqlalchemy.orm import DeclarativeBase\n\n\n"
-                texts["base.py"] += "class Base(DeclarativeBase):\n\tpass\n"
+                head = "from sqlalchemy.orm import DeclarativeBase"
+            if self.flask:
+                head = "from flask_sqlalchemy import SQLAlchemy"
+            base = re.sub(r"\b(?:sa\.orm\.|orm\.)", "", self.base_text(0))
+            texts["base.py"] = f"{head}\n\n\n{base}\n"
         files = {}
         for path, text in texts.items():
             indented = re.sub(r"^\t+", lambda match: self.indent * len(match[0]), text, flags=re.MULTILINE)
@@ -684,7 +781,6 @@ class _Writer:
 def projects(draw: Callable[[st.SearchStrategy[Any]], Any], modern: bool = True) -> Sources:
     """Projects of one to three modules. ``modern`` ones have the ``DeclarativeBase`` of SQLAlchemy 2."""
     writer = _Writer(draw, modern)
-    writer.extra = {}
     writer.make_models()
     writer.make_relationships()
     return writer.finish()

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from pathlib import Path
 
-# BP9 are notes beside a conversion, not refusals.
-_REFUSAL = re.compile(r"^(?P<path>[^:\n]+):(?P<line>\d+):\d+: (?P<code>BP[0-8]\d\d) ", re.MULTILINE)
+from backpop.codemods.run import Settings, to_back_populates
+from backpop.codemods.write import write_changes
 
 
 def convert(tree: Path) -> tuple[dict[str, bytes], list[str]]:
     """Convert the models below ``tree`` in place, with every ``backref=`` made explicit.
 
     Returns the bytes that its files have then, by relative path, and what was refused: sorted lines
-    ``path:line CODE``. Raises ``AssertionError`` if the tool fails.
+    ``path:line CODE``. Raises ``AssertionError`` if a file cannot be read.
     """
-    command = [sys.executable, "-m", "backpop.cli", "to-back-populates", "--write", str(tree)]
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    refusals = [f"{m['path']}:{m['line']} {m['code']}" for m in _REFUSAL.finditer(done.stderr)]
+    outcome = to_back_populates([tree], Settings(writing=True))
+    assert not outcome.problems
+    write_changes(outcome.changes)
+    refusals = [f"{Path(one.path).relative_to(tree).as_posix()}:{one.line} {one.code}" for one in outcome.refusals]
     return files_of(tree), sorted(refusals)
 
 

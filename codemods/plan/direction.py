@@ -149,7 +149,7 @@ def _keys(project: Project, made: ClassInfo) -> Iterator[ClassInfo | str]:
 
 
 def _tables(project: Project, made: ClassInfo) -> Iterator[str]:
-    """The names that the table of a class may have: its own, else what bases commonly derive from its name."""
+    """The names that the table of a class may have: its own, else what bases commonly make of the class's."""
     own = table_name(project, made)
     if own is not None:
         yield own

@@ -36,10 +36,8 @@ def called_factory(project: Project, site: Site, func: ast.expr) -> Factory | No
     if not has_backref:
         return None
     name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
-    if name in _FACTORIES and isinstance(func, ast.Attribute) and looks_like_flask(site, func.value):
-        owner = project.resolve(func.value, site.scope)
-        if owner is not None:
-            return Factory(owner)
+    if site.owner is not None and (factory := flask_like_factory(project, site.owner, func)) is not None:
+        return factory
     call = site.node
     if isinstance(call, ast.Call) and any(
         factory_of(project, one) is not None
@@ -107,15 +105,25 @@ def _is_flask(project: Project, owner: Resolved) -> bool:
     return any(one.last == "SQLAlchemy" for one in classes)
 
 
-def looks_like_flask(site: Site, owner: ast.expr) -> bool:
-    """Whether the class around uses ``owner.Model`` or ``owner.Column``: what only such an object has."""
+def looks_like_flask(made: ClassInfo | None, owner: ast.expr) -> bool:
+    """Whether a class uses ``owner.Model`` or ``owner.Column``: what only a Flask-SQLAlchemy object has."""
     text = ast.unparse(owner)
-    return site.owner is not None and any(
+    return made is not None and any(
         isinstance(node, ast.Attribute)
         and node.attr in {"Model", "Column"}
         and ast.unparse(node.value) == text
-        for node in ast.walk(site.owner.node)
+        for node in ast.walk(made.node)
     )
+
+
+def flask_like_factory(project: Project, made: ClassInfo, func: ast.expr) -> Factory | None:
+    """The factory ``db.relationship`` of a ``db`` that is not among the files, but is used like that."""
+    if not (
+        isinstance(func, ast.Attribute) and func.attr in _FACTORIES and looks_like_flask(made, func.value)
+    ):
+        return None
+    owner = project.resolve(func.value, made.body)
+    return None if owner is None else Factory(owner)
 
 
 def is_backref_function(project: Project, resolved: Resolved) -> bool:

@@ -163,7 +163,9 @@ def _backref_call(
     """The name and the options of a ``backref(...)`` call."""
     func = call.func
     if not any(is_backref_function(project, one) for one in project.resolve_all(func, scope)) and not (
-        isinstance(func, ast.Attribute) and func.attr == "backref" and looks_like_flask(site, func.value)
+        isinstance(func, ast.Attribute)
+        and func.attr == "backref"
+        and looks_like_flask(site.owner, func.value)
     ):
         raise Refused("BP101", f"backref is the result of {ast.unparse(func)}()")
     if any(keyword_.arg is None for keyword_ in call.keywords) or any(

@@ -232,10 +232,14 @@ def _foreign_keys(project: Project, made: ClassInfo) -> Iterator[tuple[str, Clas
                 for goal in _classes_of_table(project, made, table):
                     yield member.name, goal, column
                 continue
-            refers_to = project.resolve(target.value, made.body) if isinstance(target, ast.Attribute) else None
-            if not isinstance(refers_to, ClassInfo) or not isinstance(target, ast.Attribute):
+            match target:
+                case ast.Attribute(value=owner, attr=column):
+                    refers_to = project.resolve(owner, made.body)
+                case _:
+                    refers_to, column = None, ""
+            if not isinstance(refers_to, ClassInfo):
                 raise _UnclearError(f"{made.name}.{member.name} refers to {ast.unparse(target)}")
-            yield member.name, refers_to, target.attr
+            yield member.name, refers_to, column
 
 
 def _classes_of_table(project: Project, near: ClassInfo, table: str) -> Iterator[ClassInfo]:

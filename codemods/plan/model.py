@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from enum import Enum
 
 from backpop.codemods.facts import ClassInfo, Module, Site
+
+
+def names_in(text: str) -> set[str]:
+    """The bare names that an expression reads."""
+    return {node.id for node in ast.walk(ast.parse(f"({text}\n)")) if isinstance(node, ast.Name)}
 
 
 class Refused(Exception):
@@ -78,8 +82,7 @@ class Reverse:
     def reads(self) -> set[str]:
         """The bare names that the statement reads in the target's module."""
         texts = [self.factory, *(argument.text.strip() for argument in self.arguments)]
-        trees = (ast.parse(f"({text}\n)", mode="eval") for text in texts)
-        return {node.id for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        return {name for text in texts for name in names_in(text)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,24 +135,6 @@ class Collapse(Conversion):
     function: str
     imports: tuple[Import, ...]
     done: bool
-
-
-class Keep(Enum):
-    """Which side of a pair stays: the one with arguments, or that of the collection, or that of the scalar."""
-
-    CONFIGURED = "configured"
-    COLLECTION = "collection"
-    SCALAR = "scalar"
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Which pairs become a backref: simple ones, and what else was asked for."""
-
-    keep: Keep = Keep.CONFIGURED
-    options: bool = False
-    many_to_many: bool = False
-    drop_annotations: bool = False
 
 
 @dataclass(frozen=True, slots=True)

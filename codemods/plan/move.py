@@ -14,7 +14,7 @@ from backpop.codemods.facts import Binding, Bound, ClassInfo, Scope
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.model import Import, Refused
-from backpop.codemods.plan.registry import class_name, is_hidden, library_name, table_name
+from backpop.codemods.plan.registry import class_name, class_table_name, is_hidden, library_name, table_name
 
 # Arguments that SQLAlchemy accepts as a string or a callable: relationship(), "Late-evaluation".
 LATE = frozenset({"primaryjoin", "secondaryjoin", "secondary", "foreign_keys", "remote_side", "order_by"})
@@ -299,6 +299,15 @@ class _Stringer(ast.NodeTransformer):
         return self._resolved(node, self.project.resolve(node, scope))
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        if node.attr == "__table__" and self.tables_first:
+            made = self.project.resolve(node.value, self.scope)
+            name = (
+                class_table_name(self.project, self.mover.target, made)
+                if isinstance(made, ClassInfo)
+                else None
+            )
+            if name is not None:
+                return ast.Name(name)
         column = self._table_column(node)
         if column is not None:
             return column
@@ -399,8 +408,11 @@ def attribute_of_column(made: ClassInfo, column: str) -> str:
         call = member.value
         if not (isinstance(call, ast.Call) and last_name(call.func) in COLUMN_MAKERS):
             continue
-        first = call.args[0] if call.args else None
-        name = first.value if isinstance(first, ast.Constant) else member.name
+        given = {keyword.arg: keyword.value for keyword in call.keywords}
+        first = given.get("key") or given.get("name") or (call.args[0] if call.args else None)
+        name = (
+            first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else member.name
+        )
         if name == column:
             return member.name
     if made.member(column) is not None:

@@ -56,7 +56,7 @@ class Side:
         return self.owner.module.path, self.site.stmt.lineno
 
     def with_backref(self, name: str) -> Forward:
-        """The same relationship as if it had ``backref="name"``: what its reverse would be follows from that."""
+        """The same relationship as if it had ``backref="name"``, to work out what its reverse would be."""
         backref = Backref(self.call, name, repr(name), ())
         scope = self.owner.body
         return Forward(
@@ -112,7 +112,7 @@ def _factory(project: Project, site: Site, func: ast.expr) -> Factory | None:
         factory = factory_of(project, resolved)
         if factory is not None:
             return factory
-    if isinstance(func, ast.Attribute) and looks_like_flask(site, func.value):
+    if isinstance(func, ast.Attribute) and looks_like_flask(site.owner, func.value):
         owner = project.resolve(func.value, site.scope)
         if owner is not None:
             return Factory(owner)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from backpop.codemods.facts import Bound, ClassInfo
 from backpop.codemods.link import External, Project
-from backpop.codemods.plan.factory import Factory, factory_of
+from backpop.codemods.plan.factory import Factory, factory_of, flask_like_factory
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Import, Refused
 from backpop.codemods.plan.move import Moved, Mover
@@ -27,6 +27,10 @@ def relationship_calls(project: Project, made: ClassInfo) -> Iterator[tuple[ast.
                 if factory is not None:
                     yield call, factory
                     break
+            else:
+                factory = flask_like_factory(project, made, call.func)
+                if factory is not None:
+                    yield call, factory
 
 
 def spell_factory(project: Project, mover: Mover, forward: Forward) -> Moved:
@@ -125,6 +129,8 @@ def _imported(mover: Mover, forward: Forward) -> Moved:
 def check_life(forward: Forward) -> None:
     """Raise :class:`Refused` if the source class may not be there when the target is."""
     source, target = forward.source, forward.target
+    if source.module.is_aside and not target.module.is_aside:
+        raise Refused("BP307", f"{source.module.shown} is, {target.module.shown} is not")
     function = next((scope for scope in source.scope.chain() if scope.kind == "function"), None)
     if function is not None and function not in target.scope.chain():
         raise Refused("BP304", f"{source.name} is defined in {function.name}(), {target.name} is not")

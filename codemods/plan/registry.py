@@ -29,10 +29,15 @@ def class_name(project: Project, made: ClassInfo) -> str:
 
     Raises :class:`Refused` where no string does.
     """
-    rivals = [other for other in project.meets(made, made.name) if other is not made]
+    parts = project.import_name(made.module)
+    rivals = [
+        other
+        for other in project.meets(made, made.name)
+        # two modules of one name cannot be imported together
+        if other is not made and (other.module is made.module or project.import_name(other.module) != parts)
+    ]
     if not rivals:
         return made.name
-    parts = made.module.parts
     for size in range(1, len(parts) + 1):
         suffix = parts[-size:]
         if (
@@ -91,6 +96,8 @@ def _metadata(project: Project, near: ClassInfo, table: Value, call: ast.Call) -
 def _metadata_of(project: Project, root: Resolved) -> list[Resolved]:
     """What stands for the metadata of a declarative base."""
     found: list[Resolved] = [Attribute(root, "metadata")]
+    if isinstance(root, External):
+        found.append(External(f"{root.name}.metadata"))
     if isinstance(root, Attribute) and root.name == "Model":
         found.append(Attribute(root.owner, "metadata"))
         root = root.owner
@@ -109,6 +116,25 @@ def _has_schema(metadata: Resolved) -> bool:
         and isinstance(metadata.expr, ast.Call)
         and any(keyword_.arg in {"schema", None} for keyword_ in metadata.expr.keywords)
     )
+
+
+def class_table_name(project: Project, near: ClassInfo, made: ClassInfo) -> str | None:
+    """The key of a declarative class's own table in the metadata of a registry, if that is certain."""
+    name = made.literal("__tablename__")
+    schema_free = not any(
+        "schema" in ast.unparse(one.node) or "__table_args__" in one.body.bindings
+        for one in (made, *project.ancestors(made))
+    )
+    if not isinstance(name, str) or not name.isidentifier() or not schema_free:
+        return None
+    known = [
+        one
+        for root in project.roots(near)
+        if not isinstance(root.key, str)
+        for one in _metadata_of(project, root.key)
+    ]
+    shared = project.same_registry(made, near) and not any(_has_schema(one) for one in known)
+    return name if shared else None
 
 
 def library_name(project: Project, near: ClassInfo, resolved: Resolved) -> str | None:

@@ -26,8 +26,7 @@ INHERITED: dict[str, object] = {
 def reverse_of(project: Project, forward: Forward) -> Reverse:
     """The explicit reverse. Raises :class:`Refused` where none is certain to mean the same."""
     target = forward.target
-    source_text = target.module.source
-    quote = source_text.quote(*source_text.span(target.node))
+    quote = target.module.source.quote(target.node, target.module.tree)
     mover = Mover(project, forward.source, target, quote, forward.scope, forward.site.stmt.lineno)
     factory = spell_factory(project, mover, forward)
     imports: list[Import] = list(factory.imports)

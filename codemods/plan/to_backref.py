@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from collections import defaultdict
 
 from backpop.codemods.facts import ClassInfo, Module, Site, read_at_once
 from backpop.codemods.link import External, Project
@@ -22,23 +21,12 @@ from backpop.codemods.plan.model import (
     Argument,
     Collapse,
     Import,
-    Keep,
     Plan,
-    Policy,
     Refused,
-    Report,
 )
-from backpop.codemods.plan.move import (
-    LATE,
-    Moved,
-    Mover,
-    NotAStringError,
-    bound_within,
-    free_names,
-    last_name,
-    quoted,
-)
+from backpop.codemods.plan.move import LATE, Moved, Mover, NotAStringError, free_names, last_name, quoted
 from backpop.codemods.plan.pairs import Pairs, Side, find_pairs, member_site
+from backpop.codemods.plan.policy import Keep, Policy
 from backpop.codemods.plan.reverse import INHERITED, reverse_of
 from backpop.codemods.plan.to_back_populates import report_at
 from backpop.codemods.plan.uses import early_uses
@@ -198,9 +186,9 @@ def needed_options(project: Project, kept: Side, removed: Side, policy: Policy) 
         given = _annotated(removed) | given
     way = way_of(project, removed, kept)
     uselist = given.get("uselist")
-    if way is not None and isinstance(uselist, ast.Constant):
-        if bool(uselist.value) == (way is not Direction.MANY_TO_ONE):
-            del given["uselist"]
+    many = way is not Direction.MANY_TO_ONE
+    if way is not None and isinstance(uselist, ast.Constant) and bool(uselist.value) == many:
+        del given["uselist"]
     inherited = _inherited(project, kept, removed)
     mover = Mover(project, removed.owner, kept.owner, '"')
     options: dict[str, ast.expr] = {}
@@ -213,7 +201,7 @@ def needed_options(project: Project, kept: Side, removed: Side, policy: Policy) 
     for key in inherited.keys() - given.keys():
         if key not in {*INHERITED, "foreign_keys"}:
             raise Refused("BP804", f"only {kept.title} gives {key}")
-        options[key] = ast.Constant(INHERITED.get(key))
+        options[key] = _parsed(repr(INHERITED.get(key)))
     if "secondary" in options:
         raise Refused("BP804", f"only {removed.title} gives secondary")
     for key in options.keys() & _OF_DATACLASSES:
@@ -253,7 +241,11 @@ def _canonical(mover: Mover, key: str, value: ast.expr) -> str:
     if key in LATE:
         try:
             is_text = isinstance(value, ast.Constant) and isinstance(value.value, str)
-            text = str(value.value) if isinstance(value, ast.Constant) and is_text else mover.as_string(value)
+            text = (
+                str(value.value)
+                if isinstance(value, ast.Constant) and is_text
+                else mover.as_string(value, key)
+            )
             tree = ast.parse(text.strip(), mode="eval").body
         except (NotAStringError, SyntaxError):
             pass
@@ -272,12 +264,11 @@ def _sorted(tree: ast.expr) -> str:
         case ast.Call(func=ast.Name(id="and_"), args=parts, keywords=[]):
             return f"and_({', '.join(sorted(map(_sorted, parts)))})"
         case ast.Call(func=ast.Name(id="remote" | "foreign" as mark), args=[only], keywords=[]):
-            inner = only
-            marks = {mark}
-            while isinstance(inner, ast.Call) and last_name(inner.func) in {"remote", "foreign"}:
-                marks.add(last_name(inner.func))
-                inner = inner.args[0]
-            return f"{'.'.join(sorted(marks))}({ast.unparse(inner)})"
+            marks: list[str] = [mark]
+            while isinstance(only, ast.Call) and last_name(only.func) in {"remote", "foreign"}:
+                marks.append(last_name(only.func))
+                only = only.args[0]
+            return f"{'.'.join(sorted(marks))}({ast.unparse(only)})"
     return ast.unparse(tree)
 
 
@@ -310,27 +301,28 @@ def _annotated(side: Side) -> dict[str, ast.expr]:
 
 
 def _text(node: ast.Constant) -> ast.expr:
+    """What a string annotation says."""
     try:
-        return ast.parse(node.value, mode="eval").body
+        return ast.parse(str(node.value), mode="eval").body
     except SyntaxError:
         return ast.Name("_")
 
 
 def _moved(project: Project, kept: Side, removed: Side, key: str, value: ast.expr) -> Moved:
     """An argument of the removed side as the kept side's class body spells it."""
-    if not hasattr(value, "lineno"):  # not from the source
+    if value is not removed.arguments.get(key):  # not from the source
         return Moved(ast.unparse(value))
-    source = kept.owner.module.source
-    quote = source.quote(*source.span(kept.owner.node))
-    mover = Mover(project, removed.owner, kept.owner, quote)
+    module = kept.owner.module
+    quote = module.source.quote(kept.owner.node, module.tree)
+    mover = Mover(project, removed.owner, kept.owner, quote, line=removed.site.stmt.lineno)
     try:
         moved = mover.move(key, value)
         if removed.owner is kept.owner and not isinstance(value, ast.Constant):
             # in one class body, a name may be bound between the two statements
-            names = {name.id for name, _ in free_names(value, bound_within(value))}
+            names = {name.id for name, _ in free_names(value)}
             bindings = [one for name in names for one in kept.owner.body.bindings.get(name, ())]
             if any(binding.line >= kept.site.stmt.lineno for binding in bindings):
-                moved = Moved(quoted(mover.as_string(value), quote))
+                moved = Moved(quoted(mover.as_string(value, key), quote))
                 if key not in LATE:
                     raise Refused("BP814", f"{key} reads what {kept.owner.name} only defines later")
     except Refused as refused:
@@ -407,7 +399,9 @@ def _is_dataclass(project: Project, made: ClassInfo) -> bool:
         ]
         if any(last_name(decorator) in {"dataclass", "mapped_as_dataclass"} for decorator in decorators):
             return True
-        if any(isinstance(base, External) and base.last == "MappedAsDataclass" for base in project.bases(one)):
+        if any(
+            isinstance(base, External) and base.last == "MappedAsDataclass" for base in project.bases(one)
+        ):
             return True
     return False
 

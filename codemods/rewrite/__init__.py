@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from backpop.codemods.edits import Edit, FileChange
 from backpop.codemods.facts import ClassInfo, Module, Site
 from backpop.codemods.link import Project
-from backpop.codemods.plan.model import Conversion, Reverse
+from backpop.codemods.plan.model import Collapse, Conversion, Expansion, Reverse, names_in
 from backpop.codemods.plan.place import relationship_calls
+from backpop.codemods.rewrite.collapse import kept_edits, removal_edits
 from backpop.codemods.rewrite.forward import forward_edit
-from backpop.codemods.rewrite.imports import import_edits
+from backpop.codemods.rewrite.imports import import_edits, unused_imports
 from backpop.codemods.rewrite.reverse import reverse_edits
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit
 
@@ -44,19 +45,19 @@ def _attempt(
     forwards: dict[Module, list[Conversion]] = defaultdict(list)
     reverses: dict[Module, list[Conversion]] = defaultdict(list)
     for conversion in conversions:
-        forwards[conversion.home].append(conversion)
-        if conversion.reverse is not None:
+        if not (isinstance(conversion, Collapse) and conversion.done):
+            forwards[conversion.home].append(conversion)
+        if not (isinstance(conversion, Expansion) and conversion.reverse is None):
             reverses[conversion.target.module].append(conversion)
+    collapsing = any(isinstance(conversion, Collapse) for conversion in conversions)
     changes: list[FileChange] = []
     failures: dict[Site, str] = {}
     for module in sorted({*forwards, *reverses}, key=lambda one: one.path):
         here, there = forwards.get(module, []), reverses.get(module, [])
-        file = _File(project, module, line_length)
+        file = (_Collapsing if collapsing else _Expanding)(project, module, line_length)
         try:
             edits = file.edits(here, there)
-            first: list[Edit] = []
-            if any(conversion.home is not module for conversion in there):
-                first = file.edits([], there) if here else edits
+            first = file.first(here, there)
         except _Failed as failed:
             failures |= {conversion.site: failed.detail for conversion in failed.conversions}
             continue
@@ -79,51 +80,36 @@ class _File:
         self.module = module
         self.line_length = line_length
 
-    def edits(self, forwards: Sequence[Conversion], reverses: Sequence[Conversion]) -> list[Edit]:
-        """The edits of a file, checked: the result must parse."""
-        found = [*self._forward_edits(forwards), *self._reverse_edits(reverses)]
-        everything = list({id(one): one for one in (*forwards, *reverses)}.values())
+    def edits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Edit]:
+        """The edits of a file with these forwards and reverses, checked: the result must parse."""
+        found = [*self._forward_edits(here), *self._reverse_edits(there)]
+        everything = list({id(one): one for one in (*here, *there)}.values())
         try:
-            found += self._import_edits(forwards, reverses)
+            found += self._import_edits(here, there)
             return self._encoded(found)
         except (LayoutError, SyntaxError, ValueError) as error:
             raise _Failed(everything, str(error)) from error
 
+    def first(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Edit]:
+        """The edits of a state from which another run can go on; see :class:`FileChange`."""
+        raise NotImplementedError
+
     def _forward_edits(self, conversions: Sequence[Conversion]) -> list[TextEdit]:
-        by_statement: dict[ast.stmt, list[Conversion]] = defaultdict(list)
-        for conversion in conversions:
-            by_statement[conversion.site.stmt].append(conversion)
-        found: list[TextEdit] = []
-        for together in by_statement.values():
-            try:
-                edit = forward_edit(self.module.source, together)
-            except LayoutError as error:
-                raise _Failed(together, str(error)) from error
-            if edit is not None:
-                found.append(edit)
-        return found
+        raise NotImplementedError
 
     def _reverse_edits(self, conversions: Sequence[Conversion]) -> list[TextEdit]:
-        by_class: dict[ClassInfo, list[Reverse]] = defaultdict(list)
-        for conversion in conversions:
-            if conversion.reverse is not None:
-                by_class[conversion.target].append(conversion.reverse)
-        return [
-            edit
-            for made, reverses in by_class.items()
-            for edit in reverse_edits(
-                made, reverses, [call for call, _ in relationship_calls(self.project, made)], self.line_length
-            )
-        ]
+        raise NotImplementedError
 
-    def _import_edits(self, forwards: Sequence[Conversion], reverses: Sequence[Conversion]) -> list[TextEdit]:
-        written = [conversion.reverse for conversion in reverses if conversion.reverse is not None]
-        before_line = len(self.module.source.line_starts)
-        for reverse in written:
-            if reverse.imports:
-                outermost = next(stmt for stmt in self.module.tree.body if _holds(stmt, reverse.target.node))
-                before_line = min(before_line, outermost.lineno)
-        return list(import_edits(self.project, self.module, written, forwards, before_line, self.line_length))
+    def _import_edits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[TextEdit]:
+        raise NotImplementedError
+
+    def _relationships(self, made: ClassInfo) -> list[ast.Call]:
+        return [call for call, _ in relationship_calls(self.project, made)]
+
+    def _line_above(self, classes: Iterable[ClassInfo]) -> int:
+        """The line of the first statement that holds one of some classes; imports go above it."""
+        lines = [stmt.lineno for made in classes for stmt in self.module.tree.body if _holds(stmt, made.node)]
+        return min(lines, default=len(self.module.source.line_starts))
 
     def _encoded(self, found: list[TextEdit]) -> list[Edit]:
         source = self.module.source
@@ -142,6 +128,104 @@ class _File:
             Edit(source.byte_offset(edit.start), source.byte_offset(edit.end), source.encode(edit.new))
             for edit in found
         ]
+
+
+class _Expanding(_File):
+    """Backrefs to pairs."""
+
+    def first(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Edit]:
+        """With the reverses of forwards elsewhere, which nothing refers to yet."""
+        if all(conversion.home is self.module for conversion in there):
+            return []
+        return self.edits([], there)
+
+    def _forward_edits(self, conversions: Sequence[Conversion]) -> list[TextEdit]:
+        by_statement: dict[ast.stmt, list[Expansion]] = defaultdict(list)
+        for conversion in _expansions(conversions):
+            by_statement[conversion.site.stmt].append(conversion)
+        found: list[TextEdit] = []
+        for together in by_statement.values():
+            try:
+                edit = forward_edit(self.module.source, together)
+            except LayoutError as error:
+                raise _Failed(together, str(error)) from error
+            if edit is not None:
+                found.append(edit)
+        return found
+
+    def _reverse_edits(self, conversions: Sequence[Conversion]) -> list[TextEdit]:
+        by_class: dict[ClassInfo, list[Reverse]] = defaultdict(list)
+        for conversion in _expansions(conversions):
+            if conversion.reverse is not None:
+                by_class[conversion.target].append(conversion.reverse)
+        return [
+            edit
+            for made, reverses in by_class.items()
+            for edit in reverse_edits(made, reverses, self._relationships(made), self.line_length)
+        ]
+
+    def _import_edits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[TextEdit]:
+        written = [conversion.reverse for conversion in _expansions(there) if conversion.reverse is not None]
+        needed = dict.fromkeys(one for reverse in written for one in reverse.imports)
+        before_line = self._line_above(reverse.target for reverse in written if reverse.imports)
+        converted = list(_expansions(here))
+        stay = {name for reverse in written for name in reverse.reads()}
+        stay |= {name for one in converted for name in names_in(one.name_text)}
+        scopes = {scope for one in converted for scope in one.site.scope.chain()}
+        gone = [one.backref for one in converted]
+        unused = unused_imports(self.project, self.module, gone, stay, scopes)
+        return list(import_edits(self.module, needed, unused, before_line, self.line_length))
+
+
+def _expansions(conversions: Iterable[Conversion]) -> Iterator[Expansion]:
+    return (one for one in conversions if isinstance(one, Expansion))
+
+
+class _Collapsing(_File):
+    """Pairs to backrefs."""
+
+    def first(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Edit]:
+        """With the backrefs, beside reverses elsewhere that are still there."""
+        if all(conversion.target.module is self.module for conversion in here):
+            return []
+        return self.edits(here, [])
+
+    def _forward_edits(self, conversions: Sequence[Conversion]) -> list[TextEdit]:
+        found: list[TextEdit] = []
+        for conversion in _collapses(conversions):
+            try:
+                found += kept_edits(self.module.source, conversion, self.line_length)
+            except LayoutError as error:
+                raise _Failed([conversion], str(error)) from error
+        return found
+
+    def _reverse_edits(self, conversions: Sequence[Conversion]) -> list[TextEdit]:
+        by_class: dict[ClassInfo, list[Collapse]] = defaultdict(list)
+        for conversion in _collapses(conversions):
+            by_class[conversion.target].append(conversion)
+        found: list[TextEdit] = []
+        for made, together in by_class.items():
+            removed = [one.removed.stmt for one in together]
+            try:
+                found += removal_edits(made, removed, self._relationships(made))
+            except LayoutError as error:
+                raise _Failed(together, str(error)) from error
+        return found
+
+    def _import_edits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[TextEdit]:
+        written, removed = list(_collapses(here)), list(_collapses(there))
+        needed = dict.fromkeys(one for conversion in written for one in conversion.imports)
+        before_line = self._line_above(conversion.source for conversion in written if conversion.imports)
+        texts = [text for one in written for text in (one.function, *(option.text for option in one.options))]
+        stay = {name for text in texts if text for name in names_in(text)}
+        scopes = {scope for one in removed for scope in one.removed.scope.chain()}
+        gone = [one.removed.stmt for one in removed]
+        unused = unused_imports(self.project, self.module, gone, stay, scopes)
+        return list(import_edits(self.module, needed, unused, before_line, self.line_length))
+
+
+def _collapses(conversions: Iterable[Conversion]) -> Iterator[Collapse]:
+    return (one for one in conversions if isinstance(one, Collapse))
 
 
 def _holds(outer: ast.stmt, inner: ast.stmt) -> bool:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import libcst as cst
 
-from backpop.codemods.facts import Binding, Bound, Module
+from backpop.codemods.facts import Binding, Bound, Module, Scope
 from backpop.codemods.link import External, Project
-from backpop.codemods.plan.model import Expansion, Import, Reverse
+from backpop.codemods.plan.model import Import
 from backpop.codemods.rewrite.forward import has_own_lines
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
+from backpop.codemods.source import Source
 
 
 class _EditNames(cst.CSTTransformer):
@@ -130,39 +131,33 @@ def _one_per_line(node: cst.ImportFrom, indent: str) -> cst.ImportFrom:
 
 
 def import_edits(
-    project: Project,
     module: Module,
-    reverses: Sequence[Reverse],
-    converted: Sequence[Expansion],
+    needed: Iterable[Import],
+    unused: Iterable[Binding],
     before_line: int,
     line_length: int,
 ) -> Iterator[TextEdit]:
-    """The edits of a module's imports.
-
-    ``reverses`` are those written into this module, whose imports go above line ``before_line``;
-    ``converted`` the forwards of this module that lose their backref, and with it perhaps the last use of
-    what it imports for that.
-    """
+    """The edits of a module's imports. Those ``needed`` go above ``before_line``; those ``unused`` go."""
     source = module.source
-    needed = dict.fromkeys(one for reverse in reverses for one in reverse.imports)
-    kept = {name for reverse in reverses for name in reverse.reads()}
     wanted = {one for one in needed if not _is_bound(module, one)}
-    unused = [binding for binding in _unused(project, module, converted) if binding.name not in kept]
-    touched: dict[ast.ImportFrom, tuple[list[Import], set[str]]] = {}
+    touched: dict[ast.ImportFrom | ast.Import, tuple[list[Import], set[str]]] = {}
     for one in sorted(wanted):
-        stmt = _statement_for(module, one, before_line)
-        if stmt is not None:
-            touched.setdefault(stmt, ([], set()))[0].append(one)
+        existing = _statement_for(module, one, before_line)
+        if existing is not None:
+            touched.setdefault(existing, ([], set()))[0].append(one)
             wanted.discard(one)
+    guards: dict[ast.ImportFrom | ast.Import, ast.AST | None] = {}
     for binding in unused:
         node = binding.node
-        if isinstance(node, ast.ImportFrom) and has_own_lines(source, node):
+        if isinstance(node, ast.ImportFrom | ast.Import) and has_own_lines(source, node):
             touched.setdefault(node, ([], set()))[1].add(binding.name)
+            guards[node] = binding.guard
+    gone = {node for node, (add, remove) in touched.items() if not add and len(remove) == len(node.names)}
+    for whole in _whole(source, gone, guards):
+        yield _removed(module, whole.lineno, whole.end_lineno or whole.lineno)
     for stmt, (add, remove) in touched.items():
         first, last = stmt.lineno, stmt.end_lineno or stmt.lineno
-        if not add and len(remove) == len(stmt.names):
-            if "#" not in source.text[source.line_starts[first - 1] : source.line_end(last)]:
-                yield _removed(module, first, last)
+        if stmt in gone or isinstance(stmt, ast.Import):
             continue
         edit = transform_lines(source, first, last, _EditNames(add, remove, source.indent_unit, line_length))
         if (
@@ -175,6 +170,26 @@ def import_edits(
             yield edit
     if wanted:
         yield _new_statements(module, sorted(wanted), before_line)
+
+
+def _whole(
+    source: Source,
+    gone: Collection[ast.ImportFrom | ast.Import],
+    guards: Mapping[ast.ImportFrom | ast.Import, ast.AST | None],
+) -> Iterator[ast.stmt]:
+    """The statements to take out: an ``if TYPE_CHECKING:`` with all that it holds, where nothing is left."""
+    done: set[ast.AST] = set()
+    for stmt in gone:
+        whole: ast.stmt = stmt
+        guard = guards.get(stmt)
+        if isinstance(guard, ast.If):
+            if not guard.orelse and all(one in gone for one in guard.body):
+                whole = guard
+            elif all(one in gone for one in guard.body):
+                continue
+        if whole not in done and "#" not in source.segment(whole) + source.line_text(whole.lineno):
+            done.add(whole)
+            yield whole
 
 
 def _comments(text: str) -> int:
@@ -250,30 +265,56 @@ def _removed(module: Module, first: int, last: int) -> TextEdit:
     )
     if blank_after and (blank_before or first == 1):
         end = source.line_end(last + 1)
+    while first == 1 and end < len(source.text) and not source.line_text(source.line_of(end)).strip():
+        end = source.line_end(source.line_of(end))
     return TextEdit(start, end, "")
 
 
-def _unused(project: Project, module: Module, converted: Sequence[Expansion]) -> Iterator[Binding]:
-    """Imports from SQLAlchemy whose every use was in a backref that is now gone."""
-    gone = {node for one in converted for node in ast.walk(one.backref) if isinstance(node, ast.Name)}
-    stay = {
-        node.id
-        for one in converted
-        for node in ast.walk(ast.parse(f"({one.name_text}\n)", mode="eval"))
-        if isinstance(node, ast.Name)
-    }
-    for name in sorted({node.id for node in gone} - stay):
-        if any(use not in gone for use in module.loads.get(name, ())):
+def unused_imports(
+    project: Project, module: Module, gone: Iterable[ast.AST], stay: Collection[str], scopes: Iterable[Scope]
+) -> Iterator[Binding]:
+    """Imports that nothing needs once ``gone`` is taken out of a module, with all that is below.
+
+    Names in ``stay`` are read by what is written instead; ``scopes`` are where the imports may stand. Only
+    imports of SQLAlchemy and ``typing``, and those for type checkers, are given: importing something else
+    may do something.
+    """
+    roots = list(gone)
+    inside = {node for root in roots for node in ast.walk(root)}
+    texts = [
+        node.value
+        for root in roots
+        for node in ast.walk(getattr(root, "annotation", None) or ast.Pass())
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    quoted = {word for text in texts for word in re.findall(r"\w+", text)}
+    names = {node.id for node in inside if isinstance(node, ast.Name)} | quoted
+    for name in sorted(names - set(stay)):
+        if any(use not in inside for use in module.loads.get(name, ())):
             continue
-        scopes = {scope for conversion in converted for scope in conversion.site.scope.chain()}
-        bindings = [binding for scope in scopes for binding in scope.bindings.get(name, ())]
-        if len(bindings) != 1 or bindings[0].how is not Bound.FROM or bindings[0].guard is not None:
+        bindings = [binding for scope in set(scopes) for binding in scope.bindings.get(name, ())]
+        if len(bindings) != 1 or bindings[0].how not in {Bound.FROM, Bound.IMPORT}:
+            continue
+        for_checkers = bindings[0].type_checking
+        if bindings[0].guard is not None and not for_checkers:
+            continue
+        if (name in quoted or for_checkers) and _is_quoted(module, name, inside):
             continue
         found = project.resolve(ast.Name(name), bindings[0].scope)
-        if not (isinstance(found, External) and found.name.startswith("sqlalchemy.")):
-            continue
-        if not _exported(project, module, name):
+        known = isinstance(found, External) and found.name.partition(".")[0] in {"sqlalchemy", "typing"}
+        if (known or for_checkers) and not _exported(project, module, name):
             yield bindings[0]
+
+
+def _is_quoted(module: Module, name: str, but: Collection[ast.AST]) -> bool:
+    """Whether a string of a module, which may be an annotation, has a name in it."""
+    return any(
+        isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node not in but
+        and re.search(rf"\b{re.escape(name)}\b", node.value)
+        for node in ast.walk(module.tree)
+    )
 
 
 def _exported(project: Project, module: Module, name: str) -> bool:

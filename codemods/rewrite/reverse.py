@@ -13,7 +13,7 @@ from backpop.codemods.rewrite.statements import TextEdit
 from backpop.codemods.source import Source
 
 _COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "synonym", "composite"}
-_TAB = 4  # columns, for the line length alone
+TAB = 4  # columns, for the line length alone
 
 
 def reverse_edits(
@@ -47,8 +47,10 @@ def reverse_edits(
     if inline:
         yield TextEdit(_after_colon(source, start), start, source.newline + indent)
     anchor = _anchor(made, [reverse.name for reverse in reverses], relationships)
-    gap = source.newline if anchor is not None and _spaced(source, node, relationships) else ""
+    gap = source.newline if anchor is not None and is_spaced(source, node, relationships) else ""
     text = "".join(gap + line + source.newline for line in lines)
+    if anchor is not None and _is_string(anchor) and anchor is first and not gap:
+        text = source.newline + text  # below the docstring of the class
     if anchor is None:
         yield TextEdit(source.line_starts[line - 1], source.line_starts[line - 1], text)
         return
@@ -111,7 +113,8 @@ def _is_column(member: Member) -> bool:
     if member.annotation is not None and "Mapped" in ast.unparse(member.annotation):
         return True
     func = member.value.func if isinstance(member.value, ast.Call) else None
-    return (func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")) in _COLUMN_MAKERS
+    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    return name in _COLUMN_MAKERS or "column" in name.lower()  # a project's own maker of columns
 
 
 def _is_string(stmt: ast.stmt) -> bool:
@@ -122,7 +125,7 @@ def _is_string(stmt: ast.stmt) -> bool:
     )
 
 
-def _spaced(source: Source, node: ast.ClassDef, relationships: Sequence[ast.Call]) -> bool:
+def is_spaced(source: Source, node: ast.ClassDef, relationships: Sequence[ast.Call]) -> bool:
     """Whether the relationships of a class are separated by blank lines."""
     stmts = [
         stmt for stmt in node.body if any(getattr(stmt, "value", None) is call for call in relationships)
@@ -142,24 +145,22 @@ def _render(reverse: Reverse, indent: str, unit: str, line_length: int, newline:
     arguments = [str(argument) for argument in reverse.arguments]
     line = f"{indent}{reverse.name} = {reverse.factory}({', '.join(arguments)})"
     if not any("\n" in text or "\r" in text for text in arguments) and (
-        len(line.expandtabs(_TAB)) <= line_length
+        len(line.expandtabs(TAB)) <= line_length
     ):
         return newline.join([*comments, line])
     inner = indent + unit
-    body = [f"{inner}{_indented(argument, inner, newline)}," for argument in reverse.arguments]
+    body = [f"{inner}{indented(argument, inner, newline)}," for argument in reverse.arguments]
     return newline.join([*comments, f"{indent}{reverse.name} = {reverse.factory}(", *body, f"{indent})"])
 
 
-def _indented(argument: Argument, inner: str, newline: str) -> str:
+def indented(argument: Argument, inner: str, newline: str) -> str:
     """An argument that spans lines, with its later lines moved along with the first."""
     text = str(argument)
     if argument.column is None or '"""' in text or "'''" in text:
         return text
     first, *rest = re.split(r"\r\n|\n|\r", text)
     margin = min((len(line) - len(line.lstrip()) for line in rest if line.strip()), default=0)
-    if margin >= argument.column:  # aligned with where the value began
-        margin = argument.column
-        inner += " " * (len(text) - len(argument.text))
-    elif rest and rest[-1].strip()[:1] not in {")", "]", "}"}:
-        inner += "    "
+    # as far as the value itself moves, but never left of the argument
+    column = len(inner) + len(text) - len(argument.text)
+    inner += " " * (column - argument.column + margin - len(inner))
     return newline.join([first, *(inner + line[margin:] if line.strip() else "" for line in rest)])

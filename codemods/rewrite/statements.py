@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 from dataclasses import dataclass
 
 import libcst as cst
@@ -51,6 +50,12 @@ def smallest(start: int, old: str, new: str) -> TextEdit | None:
     """The edit that turns ``old``, at offset ``start``, into ``new``, without their common ends."""
     if old == new:
         return None
-    left = len(os.path.commonpath((old, new)))
-    right = len(os.path.commonpath((old[left:][::-1], new[left:][::-1])))
+    left = _common(old, new)
+    right = _common(old[left:][::-1], new[left:][::-1])
     return TextEdit(start + left, start + len(old) - right, new[left : len(new) - right])
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((index for index, (a, b) in pairs if a != b), min(len(one), len(other)))

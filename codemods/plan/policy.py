@@ -1,0 +1,24 @@
+"""What a user decides about the pairs that become a backref."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Keep(Enum):
+    """Which side of a pair stays: the one with arguments, that of the collection, or that of the scalar."""
+
+    CONFIGURED = "configured"
+    COLLECTION = "collection"
+    SCALAR = "scalar"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which pairs become a backref: simple ones, and what else was asked for."""
+
+    keep: Keep = Keep.CONFIGURED
+    options: bool = False
+    many_to_many: bool = False
+    drop_annotations: bool = False
