@@ -146,6 +146,13 @@ _ALL = (
         "Leave the backref, or assign both sides after the test's class.",
     ),
     Code(
+        "BP308",
+        "mappers are configured between the two classes",
+        "Code at the top level of the target's module has SQLAlchemy configure all mappers before the source "
+        "class exists. A backref is not missed there; an explicit reverse cannot find its class.",
+        "Move that code below both classes, or into a function.",
+    ),
+    Code(
         "BP401",
         "name is taken at the other end",
         "The target class, or one that it shares attributes with, already has an attribute of this name.",

@@ -47,6 +47,11 @@ class Binding:
     made: ClassInfo | None = None
 
     @property
+    def position(self) -> tuple[int, int]:
+        """Where the binding statement begins: line and column."""
+        return self.line, getattr(self.node, "col_offset", 0)
+
+    @property
     def type_checking(self) -> bool:
         """Whether only type checkers see this binding."""
         return isinstance(self.guard, ast.If) and is_type_checking(self.guard.test)
@@ -215,6 +220,11 @@ def is_type_checking(test: ast.expr) -> bool:
     return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
         isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
     )
+
+
+def is_main(test: ast.expr) -> bool:
+    """Whether an ``if`` asks whether the file is run as a script."""
+    return "__name__" in ast.unparse(test) and "__main__" in ast.unparse(test)
 
 
 def _members(body: list[ast.stmt]) -> Iterator[Member]:

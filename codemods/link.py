@@ -439,7 +439,7 @@ class Project:
             elif isinstance(base, Opaque):
                 yield Root(base, sure=False)
             else:
-                yield Root(ast.unparse(expr), sure=False)
+                yield Root(f"{made.module.path}:{ast.unparse(expr)}", sure=False)
 
     def _is_declarative_meta(self, expr: ast.expr, scope: Scope) -> bool:
         found = self.resolve(expr, scope)
@@ -623,4 +623,10 @@ _ORM_NAMES = frozenset(
     | {"composite", "RelationshipProperty", "attribute_mapped_collection", "attribute_keyed_dict"}
     | {"column_keyed_dict", "column_mapped_collection", "mapped_collection", "keyfunc_mapping"}
 )
-_STAR: dict[str, frozenset[str]] = {"sqlalchemy.orm": _ORM_NAMES}
+_SQL_NAMES = frozenset(
+    {"and_", "or_", "not_", "asc", "desc", "nullsfirst", "nullslast", "func", "case", "cast", "collate"}
+    | {"distinct", "exists", "extract", "false", "true", "null", "literal", "literal_column", "select"}
+    | {"text", "tuple_", "type_coerce", "between", "Table", "Column", "ForeignKey", "MetaData", "Integer"}
+    | {"String", "Boolean", "Date", "DateTime", "Float", "Numeric", "Text", "Unicode", "UnicodeText"}
+)
+_STAR: dict[str, frozenset[str]] = {"sqlalchemy.orm": _ORM_NAMES, "sqlalchemy": _SQL_NAMES}

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from hypothesis import strategies as st
 
 _T = TypeVar("_T")
-_ORM = {"relationship", "backref", "foreign", "remote", "attribute_mapped_collection"}
+_ORM = {"relationship", "backref", "foreign", "remote"}
 _ORM |= {"DeclarativeBase", "Mapped", "mapped_column", "declared_attr"}
 # Names that a module which does not use them may bind to something of its own.
 _SHADOWS = {"and_", "asc", "desc", "func", "nullslast", "cast", "foreign", "String", "LAZY", "OPTIONS", "Bag"}
@@ -94,6 +94,7 @@ class _Writer:
         self.models: dict[str, Model] = {}
         self.tables: dict[str, Association] = {}
         self.mixin: Mixin | None = None
+        self.collections: set[int] = set()
         self.numbers = count(1)
         self.backrefs = 0
         self.indent = self.any_of("    ", "  ", "\t")
@@ -136,6 +137,9 @@ class _Writer:
 
         def spelt(match: re.Match[str]) -> str:
             name = match[1]
+            if name == "attribute_mapped_collection":  # whose place differs from version to version
+                self.collections.add(module)
+                return name
             self.used[module].add(name)
             return f"{orm if name in _ORM else plain}{name}"
 
@@ -608,7 +612,7 @@ class _Writer:
             text = constant
         if not options and self.maybe():
             return text
-        style = self.any_of("call", "call", "call", "name", "tuple", "list")
+        style = self.any_of("call", "call", "call", "name", "tuple", "list" if self.modern else "call")
         if style in {"tuple", "list"}:
             pairs = ", ".join(f"{self.string(key)}: {value}" for key, value in options.items())
             return f"({text}, {{{pairs}}})" if style == "tuple" else f"[{text}, {{{pairs}}}]"
@@ -730,9 +734,11 @@ class _Writer:
             "star": [
                 "from sqlalchemy import *",
                 "from sqlalchemy.orm import *",
-                "from sqlalchemy.orm import attribute_mapped_collection, foreign, remote",
+                "from sqlalchemy.orm import foreign, remote",
             ],
         }.get(way, [])
+        if number in self.collections:
+            lines.append("from sqlalchemy.orm.collections import attribute_mapped_collection")
         if alone and self.flask:
             lines.append("from flask_sqlalchemy import SQLAlchemy")
         elif not self.modern:
@@ -744,9 +750,7 @@ class _Writer:
             lines.append(f"from {self.module_name(module)} import {', '.join(names)}")
         known = {name for _, name in self.needed[number]}
         unseen = [
-            (one.module, one.name)
-            for one in self.things()
-            if one.module != number and one.name not in known
+            (one.module, one.name) for one in self.things() if one.module != number and one.name not in known
         ]
         if unseen and self.rarely():
             module, name = self.any_of(*unseen)

@@ -38,7 +38,7 @@ POSITIONAL = (
     "backref",
 )
 # Declarative refuses this attribute in a class body; a backref adds it behind its back.
-_RESERVED = {"metadata"}
+_RESERVED = {"metadata", "registry"}
 
 
 @dataclass(frozen=True)
@@ -341,9 +341,14 @@ def by_name(project: Project, source: ClassInfo, name: str) -> ClassInfo:
         if len(choice) == 1:
             return choice[0]
     if not shared:
-        if named:
-            raise Refused("BP205", f"{name} at {_where(named)} is no declarative class of the same registry")
-        raise Refused("BP201", f"no class is named {name}")
+        known = [
+            made
+            for made in named
+            if not project.roots(made) or any(root.sure for root in project.roots(made))
+        ]
+        if known:
+            raise Refused("BP205", f"{name} at {_where(known)} is no declarative class of the same registry")
+        raise Refused("BP201", f"no mapped class is named {name}")
     return _only(shared, name)
 
 

@@ -61,6 +61,8 @@ def has_remote(project: Project, forward: Forward, join: ast.expr) -> bool:
         return isinstance(join.value, str) and re.search(r"\bremote\s*\(", join.value) is not None
     for node in ast.walk(join):
         if isinstance(node, ast.Call):
+            if last_name(node.func) == "remote":
+                return True
             found = project.resolve(node.func, forward.scope)
             if (
                 isinstance(found, External)

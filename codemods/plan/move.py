@@ -48,8 +48,8 @@ def quoted(text: str, quote: str) -> str:
 class Mover:
     """Spells expressions of ``source``'s class body so that they mean the same in ``target``'s.
 
-    ``scope`` is where the expressions stand, if not in the class body itself; ``line`` the first line of
-    their statement: names that a class body binds below it are not yet seen there.
+    ``scope`` is where the expressions stand, if not in the class body itself; ``stmt`` their statement: names
+    that a class body binds after it are not yet seen there.
     """
 
     def __init__(
@@ -59,14 +59,14 @@ class Mover:
         target: ClassInfo,
         quote: str,
         scope: Scope | None = None,
-        line: int | None = None,
+        stmt: ast.stmt | None = None,
     ) -> None:
         self.project = project
         self.source = source
         self.target = target
         self.quote = quote
         self.scope = scope or source.body
-        self.line = line
+        self.stmt = stmt
 
     # -- the three spellings
 
@@ -187,8 +187,9 @@ class Mover:
     def seen(self, name: str, scope: Scope) -> tuple[list[Binding], Scope]:
         """The bindings of a name that an expression of the source sees, and the scope to see them from."""
         bindings = self.project.lookup(name, scope)
-        if scope.kind == "class" and self.line is not None and bindings and bindings[0].scope is scope:
-            early = [binding for binding in bindings if binding.line < (self.line or 0)]
+        if scope.kind == "class" and self.stmt is not None and bindings and bindings[0].scope is scope:
+            end = (self.stmt.lineno, self.stmt.col_offset)
+            early = [binding for binding in bindings if binding.position < end]
             if not early:
                 return self.seen(name, _outside_classes(scope))
             if len(early) < len(bindings):
@@ -236,7 +237,7 @@ class Mover:
         """Whether a name of the target's module is sure to be bound when the reverse reads it."""
         line, scope = self.target.node.lineno, self.target.scope
         return bool(bindings) and all(
-            binding.guard is None and not (immediate and binding.scope is scope and binding.line > line)
+            binding.guard is None and not (immediate and binding.scope is scope and binding.line >= line)
             for binding in bindings
         )
 
@@ -295,6 +296,8 @@ class _Stringer(ast.NodeTransformer):
         bindings, scope = self.mover.seen(node.id, self.scope)
         source = self.mover.source
         if bindings and bindings[0].scope is source.body and not _is_dunder(node.id):
+            if self.project.same_registry(source, self.mover.target) is False:
+                raise NotAStringError(f"{source.name} is not in the registry of {self.mover.target.name}")
             return self._attribute(self._class(source), self._column(source, node.id))
         return self._resolved(node, self.project.resolve(node, scope))
 

@@ -157,7 +157,7 @@ def find_pairs(project: Project, modules: list[Module]) -> Pairs:
             side = side_of(project, site)
         except Refused as refused:
             unread.append((site, refused))
-            reasons[site.owner, site.attribute] = refused
+            reasons[_end(project, site)] = refused
             continue
         if side is not None and side.partner is not None:
             sides[side.owner, side.name] = side
@@ -165,7 +165,8 @@ def find_pairs(project: Project, modules: list[Module]) -> Pairs:
     alone: list[tuple[Side, Refused]] = []
     for side in sides.values():
         other = sides.get((side.target, side.partner or ""))
-        reason = reasons.get((side.target, side.partner))
+        line = (side.target, *project.ancestors(side.target))
+        reason = next((reasons[made, side.partner] for made in line if (made, side.partner) in reasons), None)
         problem = _why_alone(project, side, other, reason, sides)
         if problem is not None:
             alone.append((side, problem))
@@ -176,6 +177,15 @@ def find_pairs(project: Project, modules: list[Module]) -> Pairs:
         for made in (side.target, *project.ancestors(side.target)):
             named[made, side.partner or ""].append(side)
     return Pairs(tuple(pairs), tuple(alone), tuple(unread), named)
+
+
+def _end(project: Project, site: Site) -> tuple[ClassInfo | None, str | None]:
+    """The class and the attribute of a relationship that cannot be a side, as far as they show."""
+    target = site.stmt.targets[0] if isinstance(site.stmt, ast.Assign) else None
+    if site.place is Place.ASSIGNED and isinstance(target, ast.Attribute):
+        made = project.resolve(target.value, site.scope)
+        return (made if isinstance(made, ClassInfo) else None), target.attr
+    return site.owner, site.attribute
 
 
 def _why_alone(
@@ -198,7 +208,9 @@ def _why_alone(
                 return Refused("BP802", f"{title}, which belongs to {made.name} at {heir.where}")
         return Refused("BP801", f"{title}, which is no relationship that names it")
     if other.partner != side.name:
-        return Refused("BP801", f"{title}, which names {other.target.name}.{other.partner} at {other.where}")
+        third = sides.get((other.target, other.partner or ""))
+        code = "BP803" if third is not None and third.partner == other.name else "BP801"
+        return Refused(code, f"{title}, which names {other.target.name}.{other.partner} at {other.where}")
     if other.target is not side.owner:
         return Refused("BP802", f"{title}, which refers to {other.target.name} at {other.where}")
     return None

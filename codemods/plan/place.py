@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from backpop.codemods.facts import Bound, ClassInfo
+from backpop.codemods.facts import Bound, ClassInfo, Definition, is_main
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.factory import Factory, factory_of, flask_like_factory
 from backpop.codemods.plan.forward import Forward
@@ -15,6 +15,8 @@ from backpop.codemods.plan.model import Import, Refused
 from backpop.codemods.plan.move import Moved, Mover
 
 _SPELLINGS = ("relationship", "relation")
+# What configures all mappers when it is called (for a mapped class).
+_CONFIGURING = {"configure_mappers", "aliased", "with_polymorphic", "class_mapper"}
 
 
 def relationship_calls(project: Project, made: ClassInfo) -> Iterator[tuple[ast.Call, Factory]]:
@@ -140,6 +142,35 @@ def check_life(forward: Forward) -> None:
         and not isinstance(source.guard, ast.With)
     ):
         raise Refused("BP304", f"the class {source.name} at {source.where} is conditional")
+
+
+def check_configuring(project: Project, forward: Forward) -> None:
+    """Raise :class:`Refused` if an import configures the mappers before the source exists.
+
+    A backref is not there yet then, and is not missed; an explicit reverse names a class that is not there.
+    """
+    source, target = forward.source, forward.target
+    same = source.module is target.module
+    for stmt in target.module.tree.body:
+        if stmt.lineno <= target.node.lineno or (same and stmt.lineno >= source.node.lineno):
+            continue
+        for call in _calls_at_import(stmt):
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            if name in _CONFIGURING or project.resolve(call.func, target.module.scope) is target:
+                raise Refused("BP308", f"{ast.unparse(call.func)}() in {target.module.shown}:{call.lineno}")
+
+
+def _calls_at_import(stmt: ast.stmt) -> Iterator[ast.Call]:
+    """The calls that a statement makes while its module is imported."""
+    waiting: list[ast.AST] = [] if isinstance(stmt, Definition | ast.ClassDef) else [stmt]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and is_main(node.test):
+            continue
+        if isinstance(node, ast.Call):
+            yield node
+        if not isinstance(node, Definition | ast.Lambda | ast.ClassDef):
+            waiting += ast.iter_child_nodes(node)
 
 
 def check_name_is_free(project: Project, forward: Forward) -> None:

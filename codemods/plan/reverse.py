@@ -27,7 +27,7 @@ def reverse_of(project: Project, forward: Forward) -> Reverse:
     """The explicit reverse. Raises :class:`Refused` where none is certain to mean the same."""
     target = forward.target
     quote = target.module.source.quote(target.node, target.module.tree)
-    mover = Mover(project, forward.source, target, quote, forward.scope, forward.site.stmt.lineno)
+    mover = Mover(project, forward.source, target, quote, forward.scope, forward.site.stmt)
     factory = spell_factory(project, mover, forward)
     imports: list[Import] = list(factory.imports)
     arguments = [Argument(None, mover.class_argument(forward.by_string))]

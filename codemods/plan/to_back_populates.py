@@ -9,7 +9,7 @@ from backpop.codemods.facts import ClassInfo, Module, Site
 from backpop.codemods.link import Project
 from backpop.codemods.plan.forward import Forward, recognise
 from backpop.codemods.plan.model import Expansion, Plan, Refused, Report
-from backpop.codemods.plan.place import check_life, check_name_is_free
+from backpop.codemods.plan.place import check_configuring, check_life, check_name_is_free
 from backpop.codemods.plan.reverse import has_reverse, reverse_of
 
 
@@ -36,6 +36,7 @@ def plan_to_back_populates(project: Project, modules: list[Module]) -> Plan:
             for forward in forwards:
                 _check_rivals(forward, rivals[forward.target, forward.backref.name])
                 check_life(forward)
+                check_configuring(project, forward)
             conversions += [_convert(project, forward) for forward in forwards]
         except Refused as refused:
             refusals.append(report_at(site, refused.code, refused.detail))

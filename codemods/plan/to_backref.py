@@ -190,7 +190,7 @@ def needed_options(project: Project, kept: Side, removed: Side, policy: Policy) 
     if way is not None and isinstance(uselist, ast.Constant) and bool(uselist.value) == many:
         del given["uselist"]
     inherited = _inherited(project, kept, removed)
-    mover = Mover(project, removed.owner, kept.owner, '"')
+    mover = _mover(project, removed, kept)
     options: dict[str, ast.expr] = {}
     for key, value in given.items():
         if key not in inherited or key in INHERITED:
@@ -221,14 +221,20 @@ def _is_true(value: ast.expr | None) -> bool:
 def _inherited(project: Project, kept: Side, removed: Side) -> dict[str, ast.expr]:
     """The arguments that a reverse generated from the kept side has, as the removed side would spell them."""
     forward = kept.with_backref(removed.name)
-    mover = Mover(project, kept.owner, removed.owner, '"')
     try:
-        joins = mirrored(project, mover, forward)
+        joins = mirrored(project, _mover(project, kept, removed), forward)
     except Refused as refused:
         raise Refused("BP804", f"{kept.title}: {refused.detail}") from refused
     found = {key: _parsed(moved.text) for key, moved in joins.items()}
     given = given_arguments(kept)
     return found | {key: given[key] for key in INHERITED if key in given}
+
+
+def _mover(project: Project, side: Side, other: Side) -> Mover:
+    """What spells the expressions of one side in the class body of the other."""
+    module = other.owner.module
+    quote = module.source.quote(other.owner.node, module.tree)
+    return Mover(project, side.owner, other.owner, quote, stmt=side.site.stmt)
 
 
 def _parsed(text: str) -> ast.expr:
@@ -247,7 +253,7 @@ def _canonical(mover: Mover, key: str, value: ast.expr) -> str:
                 else mover.as_string(value, key)
             )
             tree = ast.parse(text.strip(), mode="eval").body
-        except (NotAStringError, SyntaxError):
+        except (NotAStringError, Refused, SyntaxError):
             pass
     if key in _SEQUENCES:
         parts = tree.elts if isinstance(tree, ast.List | ast.Tuple) else [tree]
@@ -310,11 +316,10 @@ def _text(node: ast.Constant) -> ast.expr:
 
 def _moved(project: Project, kept: Side, removed: Side, key: str, value: ast.expr) -> Moved:
     """An argument of the removed side as the kept side's class body spells it."""
+    mover = _mover(project, removed, kept)
     if value is not removed.arguments.get(key):  # not from the source
-        return Moved(ast.unparse(value))
-    module = kept.owner.module
-    quote = module.source.quote(kept.owner.node, module.tree)
-    mover = Mover(project, removed.owner, kept.owner, quote, line=removed.site.stmt.lineno)
+        is_text = isinstance(value, ast.Constant) and isinstance(value.value, str)
+        return Moved(quoted(ast.literal_eval(value), mover.quote) if is_text else ast.unparse(value))
     try:
         moved = mover.move(key, value)
         if removed.owner is kept.owner and not isinstance(value, ast.Constant):
@@ -322,7 +327,7 @@ def _moved(project: Project, kept: Side, removed: Side, key: str, value: ast.exp
             names = {name.id for name, _ in free_names(value)}
             bindings = [one for name in names for one in kept.owner.body.bindings.get(name, ())]
             if any(binding.line >= kept.site.stmt.lineno for binding in bindings):
-                moved = Moved(quoted(mover.as_string(value, key), quote))
+                moved = Moved(quoted(mover.as_string(value, key), mover.quote))
                 if key not in LATE:
                     raise Refused("BP814", f"{key} reads what {kept.owner.name} only defines later")
     except Refused as refused:
@@ -445,7 +450,7 @@ def _finished(project: Project, removed: Side) -> Collapse | None:
         policy = Policy(drop_annotations=True)
         options = needed_options(project, kept, removed, policy)
         given = dict(forward.backref.options)
-        mover = Mover(project, kept.owner, removed.owner, '"')
+        mover = _mover(project, kept, removed)
         moved = {
             key: _parsed(_moved(project, kept, removed, key, value).text) for key, value in options.items()
         }

@@ -16,7 +16,7 @@ from backpop.codemods.source import Source
 class _ReplaceBackref(cst.CSTTransformer):
     """Replaces the backref argument of chosen calls, counted in source order among those that have one."""
 
-    def __init__(self, names: dict[int, str]) -> None:
+    def __init__(self, names: dict[int, cst.BaseExpression]) -> None:
         super().__init__()
         self.names = names
         self.seen = 0
@@ -39,7 +39,7 @@ class _ReplaceBackref(cst.CSTTransformer):
             equal=args[index].equal
             if args[index].keyword
             else cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
-            value=cst.parse_expression(self.names[rank]),
+            value=self.names[rank],
         )
         return updated_node.with_changes(args=args)
 
@@ -75,13 +75,20 @@ def forward_edit(source: Source, conversions: Sequence[Expansion]) -> TextEdit |
         key=lambda node: (node.lineno, node.col_offset, -(node.end_lineno or 0), -(node.end_col_offset or 0)),
     )
     names = {
-        calls.index(one.site.node): one.name_text
+        calls.index(one.site.node): _expression(one.name_text)
         for one in conversions
         if isinstance(one.site.node, ast.Call)
     }
     return transform_lines(
         source, first_line(block), block.end_lineno or block.lineno, _ReplaceBackref(names)
     )
+
+
+def _expression(text: str) -> cst.BaseExpression:
+    try:
+        return cst.parse_expression(f"({text})" if "\n" in text or "\r" in text else text)
+    except cst.ParserSyntaxError as error:
+        raise LayoutError(f"the name {text} cannot be parsed alone") from error
 
 
 def first_line(stmt: ast.stmt) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeGuard
 
 import libcst as cst
 
@@ -233,6 +234,9 @@ def _new_statements(module: Module, wanted: Sequence[Import], before_line: int) 
     related = [
         stmt for stmt in imports if any(name.partition(".")[0] == "sqlalchemy" for name in _modules_of(stmt))
     ]
+    names = [_modules_of(stmt)[0] for stmt in related]
+    if names == sorted(names) and any(name < wanted[0].module for name in names):  # keep them in order
+        related = [stmt for stmt, name in zip(related, names, strict=True) if name < wanted[0].module]
     after: list[ast.stmt] = [*(related or imports)[-1:]]
     body = module.tree.body
     if not after and body and ast.get_docstring(module.tree, clean=False) is not None:
@@ -272,27 +276,42 @@ def _removed(module: Module, first: int, last: int) -> TextEdit:
 
 def unused_imports(
     project: Project, module: Module, gone: Iterable[ast.AST], stay: Collection[str], scopes: Iterable[Scope]
-) -> Iterator[Binding]:
+) -> list[Binding]:
     """Imports that nothing needs once ``gone`` is taken out of a module, with all that is below.
 
     Names in ``stay`` are read by what is written instead; ``scopes`` are where the imports may stand. Only
     imports of SQLAlchemy and ``typing``, and those for type checkers, are given: importing something else
     may do something.
     """
-    roots = list(gone)
+    roots, places = list(gone), set(scopes)
+    found = list(_unused(project, module, roots, stay, places))
+    taken = {(binding.node, binding.name) for binding in found}
+    guards = {binding.guard for binding in found if isinstance(binding.guard, ast.If)}
+    emptied = [guard for guard in guards if not guard.orelse and all(_is_taken(s, taken) for s in guard.body)]
+    if not emptied:
+        return found
+    return list(_unused(project, module, [*roots, *(guard.test for guard in emptied)], stay, places))
+
+
+def _is_taken(stmt: ast.stmt, taken: Collection[tuple[ast.AST, str]]) -> bool:
+    """Whether an import statement binds nothing but what is taken out."""
+    return isinstance(stmt, ast.ImportFrom) and all(
+        (stmt, alias.asname or alias.name) in taken for alias in stmt.names
+    )
+
+
+def _unused(
+    project: Project, module: Module, roots: Sequence[ast.AST], stay: Collection[str], scopes: Iterable[Scope]
+) -> Iterator[Binding]:
     inside = {node for root in roots for node in ast.walk(root)}
-    texts = [
-        node.value
-        for root in roots
-        for node in ast.walk(getattr(root, "annotation", None) or ast.Pass())
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-    ]
-    quoted = {word for text in texts for word in re.findall(r"\w+", text)}
+    annotations = [root.annotation for root in roots if isinstance(root, ast.AnnAssign)]
+    texts = [node for annotation in annotations for node in ast.walk(annotation) if _is_text(node)]
+    quoted = {word for text in texts for word in re.findall(r"\w+", str(text.value))}
     names = {node.id for node in inside if isinstance(node, ast.Name)} | quoted
     for name in sorted(names - set(stay)):
         if any(use not in inside for use in module.loads.get(name, ())):
             continue
-        bindings = [binding for scope in set(scopes) for binding in scope.bindings.get(name, ())]
+        bindings = [binding for scope in scopes for binding in scope.bindings.get(name, ())]
         if len(bindings) != 1 or bindings[0].how not in {Bound.FROM, Bound.IMPORT}:
             continue
         for_checkers = bindings[0].type_checking
@@ -306,13 +325,15 @@ def unused_imports(
             yield bindings[0]
 
 
+def _is_text(node: ast.AST) -> TypeGuard[ast.Constant]:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
 def _is_quoted(module: Module, name: str, but: Collection[ast.AST]) -> bool:
     """Whether a string of a module, which may be an annotation, has a name in it."""
+    pattern = re.compile(rf"\b{re.escape(name)}\b")
     return any(
-        isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and node not in but
-        and re.search(rf"\b{re.escape(name)}\b", node.value)
+        _is_text(node) and node not in but and pattern.search(str(node.value))
         for node in ast.walk(module.tree)
     )
 
