@@ -15,8 +15,9 @@ from backpop.codemods.source import Source
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
-# Folders whose code is not part of the program that is shipped.
-_ASIDE = frozenset({"test", "tests", "testing", "example", "examples", "docs", "benchmarks", "versions"})
+# Folders whose code is not part of the program that is shipped: one program, or one for each entry.
+_TESTS = frozenset({"test", "tests", "testing"})
+_PROGRAMS = frozenset({"example", "examples", "docs", "benchmarks", "versions"})
 
 
 class Bound(Enum):
@@ -181,14 +182,20 @@ class Module:
         """The path of its file from the common root, for messages."""
         return "/".join((*self.package, f"{self.name}.py"))
 
-    @property
-    def is_aside(self) -> bool:
-        """Whether the file is a test, an example or a migration: not there when the project itself runs."""
-        return (
-            not _ASIDE.isdisjoint(self.package)
-            or self.name.startswith(("test_", "conftest"))
-            or (self.name.endswith("_test"))
-        )
+    @cached_property
+    def aside(self) -> tuple[str, ...]:
+        """Where the file stands if it is a test, an example or a migration, not there when the project runs.
+
+        Files with the same value may run together: those of one test suite, or of one example. Empty for
+        a file of the project itself.
+        """
+        for index, folder in enumerate(self.package):
+            if folder in _TESTS:
+                return self.package[: index + 1]
+            if folder in _PROGRAMS:
+                return (*self.package, self.name)[: index + 2]
+        is_test = self.name.startswith(("test_", "conftest")) or self.name.endswith("_test")
+        return (*self.package, "tests") if is_test else ()
 
     @cached_property
     def loads(self) -> dict[str, list[ast.Name]]:

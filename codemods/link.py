@@ -35,8 +35,6 @@ _COLUMN_MAKERS = {"Column", "mapped_column", "relationship"}
 _MAPPED_DECORATORS = {"mapped", "mapped_as_dataclass"}
 _CLASS = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*(?:\[[^\]]*\][ \t]*)?(?:\(([^)]*)\))?", re.MULTILINE)
 _BASE = re.compile(rb"(\w+)\s*(?:\[[^\]]*\]\s*)?(?:,|$)")
-_ALIAS = re.compile(rb"\b(\w+)[ \t]+as[ \t]+(\w+)")
-_ASSIGNED = re.compile(rb"^[ \t]*(\w+)[ \t]*=[ \t]*(?:\w+\.)*(\w+)[ \t]*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,14 +343,10 @@ class Project:
         names: dict[str, list[str]] = {}
         bases: dict[str, list[str]] = {}
         for path, data in self.data.items():
-            aliases: dict[bytes, bytes] | None = None
             for match in _CLASS.finditer(data):
                 names.setdefault(match[1].decode(errors="replace"), []).append(path)
                 for base in _BASE.findall(match[2] or b""):
-                    if aliases is None:
-                        aliases = {alias: name for name, alias in _ALIAS.findall(data)}
-                        aliases |= dict(_ASSIGNED.findall(data))
-                    bases.setdefault(aliases.get(base, base).decode(errors="replace"), []).append(path)
+                    bases.setdefault(_without_alias(base, data).decode(errors="replace"), []).append(path)
         return names, bases
 
     def classes_named(self, name: str) -> list[ClassInfo]:
@@ -503,7 +497,7 @@ class Project:
             for other in self.classes_named(name)
             if self.is_mapped(other)
             and self.same_registry(made, other) is not False
-            and (other.module.is_aside <= made.module.is_aside)
+            and other.module.aside in {(), made.module.aside}
         ]
 
     def has_module_part(self, name: str) -> bool:
@@ -579,6 +573,17 @@ class Project:
                 waiting.extend(fresh)
             self._reach[start] = frozenset(found)
         return goal in self._reach[start]
+
+
+def _without_alias(name: bytes, data: bytes) -> bytes:
+    """What a file calls ``name``, by ``import x as name`` or ``name = x``; the name itself if neither."""
+    if b" as " + name in data:
+        match = re.search(rb"(\w+)[ \t]+as " + name + rb"\b", data)
+    elif name + b" =" in data:
+        match = re.search(rb"^[ \t]*" + name + rb" =[ \t]*(?:\w+\.)*(\w+)[ \t]*$", data, re.MULTILINE)
+    else:
+        return name
+    return match[1] if match else name
 
 
 def _unique(found: Iterator[Resolved]) -> list[Resolved]:

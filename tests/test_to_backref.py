@@ -8,19 +8,35 @@ from __future__ import annotations
 import ast
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
-from graph import assert_same_graph
+from graph import assert_same_graph, graph_of
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from models import Sources, projects
 from test_fixtures import CASES
 from tool import command_of, files_of, plan
 
-from backpop.codemods.plan.model import Collapse, Conversion, Expansion
+from backpop.codemods import probe
+from backpop.codemods.plan.model import Conversion, Expansion
 from backpop.codemods.run import Outcome
 from backpop.codemods.write import write_changes
 
-# The original is not to be told from what is written: both spellings become the same pair.
+# What several spellings become the same of cannot come back as each of them.
 NOT_BACK = {
+    "backref-positional": "by position, which SQLAlchemy 2 does not take",
+    "layout-body-of-pass": "pass, dots, and either beside the colon",
+    "layout-one-line-class": "a class body on one line",
+    "package-with-reexports": "an import that nothing used",
+}
+
+NOT_AGAIN = {
+    "to-backref-half-done": "arguments of backref(), which it takes --options to give again",
+    "to-backref-emptied-class-on-one-line": "a class body on one line",
+    "to-backref-options-imported-under-another-name": "an import that nothing used",
 }
 
 EXPANDED = [case for case in CASES if command_of(case).startswith("to-back-populates")]
@@ -47,7 +63,7 @@ def test_a_plain_backref_comes_back_to_the_byte(case: Path, tmp_path: Path) -> N
                 _write(_only(back, conversion))
                 came_back.append(conversion.title)
                 break
-        assert files_of(tree) == before, [report for report in back.refusals]
+        assert files_of(tree) == before or case.name in NOT_BACK
     assert came_back == [conversion.title for conversion in plain]
 
 
@@ -79,13 +95,15 @@ def _only(outcome: Outcome, conversion: Conversion) -> Outcome:
 def test_a_collapsed_pair_expands_to_the_same_mappers(case: Path, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     after = _fresh(case / "after", tree)
-    outcome = plan(tree)
-    if not outcome.changes or (case / "no-import").exists():
-        return
-    write_changes(outcome.changes)
-    assert_same_graph(case / "before", tree)
-    write_changes(plan(tree, command_of(case)).changes)
-    assert files_of(tree) == after
+    rounds = [after]
+    for _ in range(2):
+        write_changes(plan(tree).changes)
+        if rounds == [after] and not (case / "no-import").exists():
+            assert_same_graph(case / "before", tree)
+        write_changes(plan(tree, command_of(case)).changes)
+        rounds.append(files_of(tree))
+    assert rounds[1] == rounds[2]
+    assert rounds[0] == rounds[1] or case.name in NOT_AGAIN
 
 
 @pytest.mark.parametrize("case", COLLAPSED, ids=_name)
@@ -96,6 +114,49 @@ def test_a_killed_run_is_completed_by_the_next(case: Path, tmp_path: Path) -> No
         change.path.write_bytes(change.halfway)
     write_changes(plan(tree, command_of(case)).changes)
     assert files_of(tree) == files_of(case / "after")
+
+
+EVERYTHING = "to-backref --options --many-to-many --drop-annotations --keep"
+
+
+@given(projects(), st.sampled_from(["configured", "collection", "scalar"]))
+@settings(max_examples=settings().max_examples * 60 // 100)
+def test_generated_pairs_collapse_to_the_same_mappers(project: Sources, keep: str) -> None:
+    with _written(project) as tree:
+        _write(plan(tree))
+        graph = graph_of(tree)
+        assume("error" not in graph)
+        _write(plan(tree, f"{EVERYTHING} {keep}"))
+        assert probe.compare(graph, graph_of(tree)) == []
+        collapsed = files_of(tree)
+        _write(plan(tree, f"{EVERYTHING} {keep}"))
+        assert files_of(tree) == collapsed
+        _write(plan(tree))
+        assert probe.compare(graph, graph_of(tree)) == []
+
+
+@given(projects(), st.sampled_from(["collection", "scalar"]), st.integers(0, 100))
+@settings(max_examples=settings().max_examples * 60 // 100)
+def test_generated_plain_backrefs_come_back_to_the_byte(project: Sources, keep: str, number: int) -> None:
+    with _written(project) as tree:
+        outcome = plan(tree)
+        plain = [one for one in outcome.conversions if _is_plain(one)]
+        assume(plain)
+        chosen = plain[number % len(plain)]
+        _write(_only(outcome, chosen))
+        back = plan(tree, f"to-backref --many-to-many --keep {keep}")
+        assume(any(_is_same(one, chosen) for one in back.conversions))
+        _write(_only(back, chosen))
+        assert files_of(tree) == project.files
+
+
+@contextmanager
+def _written(project: Sources) -> Iterator[Path]:
+    with TemporaryDirectory() as folder:
+        tree = Path(folder).resolve()
+        for name, data in project.files.items():
+            (tree / name).write_bytes(data)
+        yield tree
 
 
 def _fresh(source: Path, tree: Path) -> dict[str, bytes]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from backpop.codemods.facts import ClassInfo
-from backpop.codemods.link import Attribute, Project
+from backpop.codemods.link import Attribute, Project, Value
 from backpop.codemods.plan.evaluate import table_name
 from backpop.codemods.plan.move import last_name
 from backpop.codemods.plan.pairs import Side
@@ -127,8 +127,9 @@ def _refers(project: Project, one: ClassInfo, other: ClassInfo) -> bool:
 
 
 def _keys(project: Project, made: ClassInfo) -> Iterator[ClassInfo | str]:
-    """What the foreign keys in a class body point at: a class, or a table by its simple name."""
-    for node in ast.walk(made.node):
+    """What the foreign keys of a class point at: a class, or a table by its simple name."""
+    table = _table(project, made)
+    for node in (*ast.walk(made.node), *(ast.walk(table) if table is not None else ())):
         if not isinstance(node, ast.Call):
             continue
         goals: list[ast.expr] = []
@@ -148,9 +149,19 @@ def _keys(project: Project, made: ClassInfo) -> Iterator[ClassInfo | str]:
                     yield found
 
 
+def _table(project: Project, made: ClassInfo) -> ast.Call | None:
+    """The ``Table(...)`` that a class is given as its ``__table__``."""
+    member = made.member("__table__")
+    found = project.resolve(member.value, made.body) if member is not None else None
+    return found.expr if isinstance(found, Value) and isinstance(found.expr, ast.Call) else None
+
+
 def _tables(project: Project, made: ClassInfo) -> Iterator[str]:
     """The names that the table of a class may have: its own, else what bases commonly make of the class's."""
     own = table_name(project, made)
+    table = _table(project, made)
+    if table is not None and table.args and isinstance(table.args[0], ast.Constant):
+        own = str(table.args[0].value)
     if own is not None:
         yield own
         return

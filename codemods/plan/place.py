@@ -131,7 +131,7 @@ def _imported(mover: Mover, forward: Forward) -> Moved:
 def check_life(forward: Forward) -> None:
     """Raise :class:`Refused` if the source class may not be there when the target is."""
     source, target = forward.source, forward.target
-    if source.module.is_aside and not target.module.is_aside:
+    if source.module.aside and not target.module.aside:
         raise Refused("BP307", f"{source.module.shown} is, {target.module.shown} is not")
     function = next((scope for scope in source.scope.chain() if scope.kind == "function"), None)
     if function is not None and function not in target.scope.chain():

@@ -124,7 +124,9 @@ def choose(project: Project, pair: tuple[Side, Side], policy: Policy) -> tuple[S
         return (first, second) if way is wanted else (second, first)
     # Both are collections, or the source does not say. The one that backpop itself would write goes.
     ours = _is_as_written(project, first, second), _is_as_written(project, second, first)
-    return (second, first) if ours == (False, True) else (first, second)
+    if ours[0] != ours[1]:
+        return (first, second) if ours[0] else (second, first)
+    return (second, first) if policy.keep is Keep.SCALAR else (first, second)
 
 
 def way_of(project: Project, side: Side, other: Side) -> Direction | None:
