@@ -90,13 +90,15 @@ def source_roots(files: Iterable[Path], modules: Sequence[str]) -> tuple[str, ..
     return (*sorted(holders), *sorted(others))
 
 
-def ask(subject: Subject, files: Files, alone: Sequence[str] | None = None) -> Json:
+def ask(
+    subject: Subject, files: Files, alone: Sequence[str] | None = None, preload: Sequence[str] = ()
+) -> Json:
     """Return what the probe answers about a subject with these files; see :func:`probe.run`.
 
-    With ``alone``, it imports each of these modules by itself instead. What goes wrong is in the answer: an
-    interpreter that cannot be started is an error of stage "start". An error also has ``"output"``, the last
-    lines of what the process printed. The process, and all that it started, has ended when this returns, on
-    Ctrl-C too.
+    With ``alone``, it imports each of these modules by itself instead, on top of those of ``preload``, which
+    are not the subject's own. What goes wrong is in the answer: an interpreter that cannot be started is an
+    error of stage "start". An error also has ``"output"``, the last lines of what the process printed. The
+    process, and all that it started, has ended when this returns, on Ctrl-C too.
     """
     request: Json = {
         "modules": list(subject.modules if alone is None else alone),
@@ -108,6 +110,7 @@ def ask(subject: Subject, files: Files, alone: Sequence[str] | None = None) -> J
             path: None if data is None else b64encode(data).decode() for path, data in files.items()
         },
         "each_alone": alone is not None,
+        "preload": list(preload),
         "jobs": subject.jobs,
         "timeout": subject.timeout if alone is not None else None,
     }

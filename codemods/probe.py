@@ -11,6 +11,7 @@ request as JSON from stdin, or from the file named by its only argument::
      "setup": "import os; ...",           # Python to run before the imports, or null
      "overrides": {"/src/shop/m.py": ""}, # bytes, base64, which stand for those on disk; null: no such file
      "each_alone": false,                 # instead: configure with each module imported by itself
+     "preload": ["os", "oslo.db"],        # not the user's own: imported once for all of these, to save time
      "jobs": 1,                           # how many of these at a time
      "timeout": 60,                       # how many seconds each of these may take, or null
      "answer": "/tmp/answer.json"}        # where the JSON answer goes: a path, or an open file descriptor
@@ -445,8 +446,9 @@ def run(request: Json) -> Json:
     """Import the modules of ``request`` into this process, describe all mappers and return the answer.
 
     See the module's docstring for the request. The answer is what :func:`describe` returns, and
-    ``"modules"``: the names of all that were imported, ``"served"``: the real paths of the files that were
-    taken from memory, and ``"warnings"``. With ``each_alone`` it is ``{"alone": {module: null or error}}``.
+    ``"modules"``: the names that were imported, ``"loaded"``: those of all modules in the process, in their
+    order, ``"served"``: the real paths of the files that were taken from memory, and ``"warnings"``. With
+    ``each_alone`` it is ``{"alone": {module: null or error}}``.
 
     What goes wrong is returned, not raised: ``{"error": {"stage": "setup" | "import" | "configure", "module",
     "type", "message", "traceback", "known", "others", "sys_path"}}``, where ``known`` has ``[file, name]`` of
@@ -475,6 +477,7 @@ def run(request: Json) -> Json:
         except _Failed as failure:
             answer = failure.answer()
     answer["modules"] = modules
+    answer["loaded"] = list(sys.modules)
     answer["served"] = sorted(memory.served)
     answer["warnings"] = _sqlalchemy_warnings(caught)
     return answer
@@ -661,12 +664,24 @@ def _each_alone_retried(request: Json) -> Json:
     if not hasattr(os, "fork"):
         single = dict(request, each_alone=False)
         return {module: run_in_child(dict(single, modules=[module])).get("error") for module in modules}
-    found = _each_alone(modules, set(), jobs, timeout)
+    preload = request.get("preload") or []
+    [answer] = _forked([lambda: _each_alone_on_top_of(preload, modules, jobs, timeout)], 1)
+    found = answer.get("alone") or _each_alone(modules, set(), jobs, timeout)
     for module, error in found.items():
-        # Imports that run side by side, or after a fork, may disturb each other: not so when they are alone.
+        # Imports that run side by side, or on top of others, may disturb each other: not so by themselves.
         if error and error["stage"] != "configure" and len(modules) > 1:
             found[module] = _each_alone([module], set(), 1, timeout)[module]
     return found
+
+
+def _each_alone_on_top_of(preload: list[str], modules: list[str], jobs: int, timeout: float | None) -> Json:
+    """Import ``preload``, and then try modules by themselves; an empty answer if those are no more alone."""
+    tops = {module.partition(".")[0] for module in modules}.difference(sys.modules)
+    with _time_limit(timeout):
+        for name in preload:
+            with suppress(Exception, SystemExit):
+                importlib.import_module(name)
+    return {"alone": {} if tops.intersection(sys.modules) else _each_alone(modules, set(), jobs, timeout)}
 
 
 def _each_alone(modules: list[str], done: set[str], jobs: int, timeout: float | None) -> Json:

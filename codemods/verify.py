@@ -23,6 +23,7 @@ from backpop.codemods.run import Outcome
 # Nothing can be said of the models then, whatever the files hold.
 _FATAL = frozenset({"start", "timeout", "repeat"})
 _ALONE = "imported alone"
+_OF_THE_PROCESS = ("__main__", "__mp_main__")
 
 
 @dataclass(frozen=True)
@@ -197,11 +198,16 @@ class _Models:
         return found, known
 
     def _each_alone(self, side: str, files: Files, modules: Sequence[str]) -> Json:
-        answer = ask(self.subject, files, alone=modules)
+        answer = ask(self.subject, files, modules, self._foreign())
         if "error" in answer:
             raise _StuckError(failure_of(side, answer["error"]))
         found: Json = answer["alone"]
         return found
+
+    def _foreign(self) -> list[str]:
+        """The modules, of all that importing the subject's loads, that are not below the same packages."""
+        own = {name.partition(".")[0] for name in (*self.subject.modules, *_OF_THE_PROCESS)}
+        return [name for name in self.answer["loaded"] if name.partition(".")[0] not in own]
 
     def check_steady(self) -> None:
         """Raise :class:`_StuckError` if the same files are not described the same once more."""

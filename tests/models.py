@@ -140,6 +140,8 @@ class _Writer:
             if name == "attribute_mapped_collection":  # whose place differs from version to version
                 self.collections.add(module)
                 return name
+            if name == "declared_attr" and not self.modern:
+                return name
             self.used[module].add(name)
             return f"{orm if name in _ORM else plain}{name}"
 

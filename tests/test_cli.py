@@ -1,0 +1,163 @@
+"""The command as a user runs it: streams, exit statuses, paths, and that diff and write agree."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tool import files_of
+
+FIXTURES = Path(__file__).with_name("fixtures")
+PAIR = FIXTURES / "across-modules"
+REFUSED = FIXTURES / "refused-splat"
+
+
+def backpop(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "backpop.cli", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+
+
+def git(*arguments: str, cwd: Path, given: str | None = None) -> None:
+    subprocess.run(["git", *arguments], cwd=cwd, input=given, check=True, capture_output=True, text=True)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    shutil.copytree(PAIR / "before", tmp_path / "tree")
+    return tmp_path / "tree"
+
+
+def test_dry_run_prints_a_diff_and_changes_nothing(tree: Path) -> None:
+    before = files_of(tree)
+    done = backpop("to-back-populates", cwd=tree)
+    assert done.returncode == 0
+    assert done.stdout.startswith("--- a/")
+    assert "can be converted" in done.stderr
+    assert files_of(tree) == before
+
+
+def test_diff_and_write_agree(tree: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(tree, other)
+    git("init", "-q", cwd=other)
+    git("apply", "-", cwd=other, given=backpop("to-back-populates", cwd=tree).stdout)
+    shutil.rmtree(other / ".git")
+    done = backpop("to-back-populates", "--write", cwd=tree)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert files_of(tree) == files_of(other) == files_of(PAIR / "after")
+
+
+def test_paths_in_the_diff_start_at_the_git_root(tree: Path) -> None:
+    git("init", "-q", cwd=tree.parent)
+    done = backpop("to-back-populates", ".", cwd=tree)
+    assert "--- a/tree/" in done.stdout
+    git("apply", "-", cwd=tree.parent, given=done.stdout)
+
+
+def test_check_lists_files_and_exits_with_1(tree: Path) -> None:
+    done = backpop("to-back-populates", "--check", cwd=tree)
+    changed = [path for path, data in files_of(PAIR / "after").items() if data != files_of(tree)[path]]
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == changed
+    backpop("to-back-populates", "--write", cwd=tree)
+    again = backpop("to-back-populates", "--check", cwd=tree)
+    assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_refusals_are_reported_with_a_place(tmp_path: Path) -> None:
+    shutil.copytree(REFUSED / "before", tmp_path / "tree")
+    expected = (REFUSED / "expected.txt").read_text("utf-8").splitlines()
+    done = backpop("to-back-populates", cwd=tmp_path / "tree")
+    assert done.returncode == 0
+    for line in expected:
+        where, code = line.split()
+        assert any(one.startswith(f"{where}:") and f" {code} " in one for one in done.stderr.splitlines())
+    assert backpop("to-back-populates", "--strict", cwd=tmp_path / "tree").returncode == 1
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"backref = (", b"# -*- coding: nonsense -*-\nbackref = 1\n", b"backref = '\xff'\n", b"backref\0"],
+    ids=["syntax", "cookie", "bytes", "nul"],
+)
+def test_unreadable_file_is_reported_and_the_rest_goes_on(tree: Path, content: bytes) -> None:
+    (tree / "broken.py").write_bytes(content)
+    done = backpop("to-back-populates", "--write", cwd=tree)
+    assert done.returncode == 2
+    assert "broken.py:1:1: BP00" in done.stderr
+    assert (tree / "broken.py").read_bytes() == content
+    expected = {**files_of(PAIR / "after"), "broken.py": content}
+    assert files_of(tree) == expected
+
+
+def test_missing_path_is_an_error(tree: Path) -> None:
+    done = backpop("to-back-populates", "nowhere", ".", cwd=tree)
+    assert done.returncode == 2
+    assert "nowhere: no such file or folder" in done.stderr
+    assert done.stdout.startswith("--- a/")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--write", "--check"], ["--line-length", "many"], ["--nonsense"]], ids=" ".join
+)
+def test_wrong_usage(tree: Path, arguments: list[str]) -> None:
+    done = backpop("to-back-populates", *arguments, cwd=tree)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_to_do(tmp_path: Path) -> None:
+    (tmp_path / "plain.py").write_text("x = 1\n", "utf-8")
+    done = backpop("to-back-populates", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_target_outside_of_the_given_paths_is_refused(tree: Path) -> None:
+    sources = [path for path, data in files_of(tree).items() if b"backref" in data]
+    done = backpop("to-back-populates", *sources, cwd=tree)
+    assert done.stdout == ""
+    assert " BP20" in done.stderr
+
+
+def test_locked_file_leaves_its_pair_alone(tree: Path) -> None:
+    before = files_of(tree)
+    target = next(path for path, data in files_of(PAIR / "after").items() if data != before[path])
+    (tree / target).chmod(0o444)
+    done = backpop("to-back-populates", "--write", cwd=tree)
+    assert " BP601 " in done.stderr
+    assert files_of(tree) == before
+
+
+def test_line_length_follows_the_project(tree: Path) -> None:
+    (tree / "pyproject.toml").write_text("[tool.ruff]\nline-length = 40\n", "utf-8")
+    added = [line for line in backpop("to-back-populates", cwd=tree).stdout.splitlines() if line[:2] == "+ "]
+    assert "    addresses = relationship(" in "\n".join(added) or any(
+        line.endswith("relationship(") for line in added
+    )
+    wide = backpop("to-back-populates", "--line-length", "200", cwd=tree).stdout
+    assert not any(line.endswith("relationship(") for line in wide.splitlines() if line[:2] == "+ ")
+
+
+def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a\x1b[31mb.py").write_text("backref = (", "utf-8")
+    done = backpop("to-back-populates", cwd=tmp_path)
+    assert "\x1b" not in done.stderr
+    assert done.returncode == 2
+
+
+def test_nothing_of_the_project_is_run(tree: Path) -> None:
+    mark = tree / "mark"
+    (tree / "conftest.py").write_text(f"open({str(mark)!r}, 'w')  # backref\n", "utf-8")
+    (tree / "sitecustomize.py").write_text(f"open({str(mark)!r}, 'w')  # backref\n", "utf-8")
+    assert backpop("to-back-populates", "--write", cwd=tree).returncode == 0
+    assert not mark.exists()
+
+
+def test_reader_that_goes_away_is_no_error(tree: Path) -> None:
+    command = f"{sys.executable} -m backpop.cli to-back-populates | head -n 1"
+    done = subprocess.run(command, shell=True, cwd=tree, capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("---")
+    assert "Traceback" not in done.stderr
