@@ -126,6 +126,7 @@ class Project:
         self._modules: dict[str, Module | None] = {}
         self._resolving: set[tuple[int, str]] = set()
         self._following_call = False
+        self._ancestors: dict[ClassInfo, list[ClassInfo]] = {}
         self._roots: dict[ClassInfo, frozenset[Root]] = {}
         self._reach: dict[str, frozenset[str]] = {}
         self._tables: dict[str, bool] = {}
@@ -368,16 +369,12 @@ class Project:
         return [self.resolve(_unsubscripted(base), made.scope) for base in made.node.bases]
 
     def ancestors(self, made: ClassInfo) -> list[ClassInfo]:
-        """The project's classes that a class derives from, nearest first, each once."""
-        found: dict[ClassInfo, None] = {}
-        waiting = [made]
-        while waiting:
-            current = waiting.pop(0)
-            for base in self.bases(current):
-                if isinstance(base, ClassInfo) and base is not made and base not in found:
-                    found[base] = None
-                    waiting.append(base)
-        return list(found)
+        """The project's classes that a class derives from, in the order of method resolution."""
+        if made not in self._ancestors:
+            self._ancestors[made] = []  # a class hierarchy with a cycle ends here
+            above = [base for base in self.bases(made) if isinstance(base, ClassInfo) and base is not made]
+            self._ancestors[made] = _merged([[base, *self.ancestors(base)] for base in above] + [above])
+        return self._ancestors[made]
 
     def subclasses(self, made: ClassInfo) -> list[ClassInfo]:
         """The project's classes that derive from a class, at any depth."""
@@ -477,6 +474,10 @@ class Project:
         a table or columns.
         """
         roots = self.roots(made)
+        if any(
+            isinstance(base, External) and base.last == "AbstractConcreteBase" for base in self.bases(made)
+        ):
+            return False  # its own body is a mixin to its subclasses
         return (
             (any(root.sure for root in roots) or (bool(roots) and self.has_mapping(made)))
             and made.literal("__abstract__") is not True
@@ -573,6 +574,18 @@ class Project:
                 waiting.extend(fresh)
             self._reach[start] = frozenset(found)
         return goal in self._reach[start]
+
+
+def _merged(lines: list[list[ClassInfo]]) -> list[ClassInfo]:
+    """Several orders of classes as one, as Python merges those of the bases (C3)."""
+    found: list[ClassInfo] = []
+    while lines := [line for line in lines if line]:
+        heads = (line[0] for line in lines)
+        fitting = (head for head in heads if not any(head in line[1:] for line in lines))
+        head = next(fitting, lines[0][0])  # an order that Python would refuse
+        found.append(head)
+        lines = [[one for one in line if one is not head] for line in lines]
+    return found
 
 
 def _without_alias(name: bytes, data: bytes) -> bytes:

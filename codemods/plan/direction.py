@@ -14,7 +14,6 @@ from backpop.codemods.facts import ClassInfo
 from backpop.codemods.link import Attribute, Project, Value
 from backpop.codemods.plan.evaluate import table_name
 from backpop.codemods.plan.move import last_name
-from backpop.codemods.plan.pairs import Side
 
 
 class Direction(Enum):
@@ -35,16 +34,17 @@ _OPPOSITE = {
 }
 
 
-def direction_of(project: Project, side: Side) -> Direction | None:
-    """Which way a relationship points; None where the source does not tell."""
+def direction_of(
+    project: Project, source: ClassInfo, target: ClassInfo, arguments: dict[str, ast.expr]
+) -> Direction | None:
+    """Which way a relationship with these arguments points; None where the source does not tell."""
     given = {
         key: value
-        for key, value in side.arguments.items()
+        for key, value in arguments.items()
         if not (isinstance(value, ast.Constant) and value.value is None)
     }
     if "secondary" in given:
         return Direction.MANY_TO_MANY
-    source, target = side.owner, side.target
     if source is target:
         return _of_self_reference(source, given)
     if source in project.ancestors(target) or target in project.ancestors(source):

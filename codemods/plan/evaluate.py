@@ -139,7 +139,7 @@ def _name(project: Project, expr: ast.Name | ast.Attribute, scope: Scope, depth:
 
 
 def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> object:
-    if name in {"__name__", "__qualname__"}:
+    if name == "__name__" or (name == "__qualname__" and made.scope.kind == "module"):
         return made.name
     for one in (made, *project.ancestors(made)):
         bindings = one.body.bindings.get(name)

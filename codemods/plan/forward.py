@@ -381,6 +381,9 @@ def _candidates(found: list[Resolved]) -> str:
 
 
 def _mapped(project: Project, target: ClassInfo) -> ClassInfo:
+    bases = [base for made in (target, *project.ancestors(target)) for base in project.bases(made)]
+    if any(isinstance(base, External) and base.name.startswith("sqlmodel.") for base in bases):
+        raise Refused("BP306", f"{target.name} at {target.where} is an SQLModel class")
     if not project.is_mapped(target):
         raise Refused("BP205", f"{target.name} at {target.where} is not mapped declaratively")
     if target.guard is not None and len(target.scope.bindings.get(target.name, ())) > 1:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 
 from backpop.codemods.facts import ClassInfo
-from backpop.codemods.link import External, Project
+from backpop.codemods.link import External, Opaque, Project, Value
+from backpop.codemods.plan.evaluate import NotConstantError, evaluate, returned
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Refused
 from backpop.codemods.plan.move import Moved, Mover, NotAStringError, attribute_of_column, last_name, quoted
@@ -26,12 +27,14 @@ def mirrored(project: Project, mover: Mover, forward: Forward) -> dict[str, Move
     What ``backref(...)`` itself gives wins, and is not in the result. Raises :class:`Refused`.
     """
     given = {key: value for key, value in forward.arguments.items() if not _is_none(value)}
+    given |= {key: _followed(project, forward, given[key]) for key in _JOINS if key in given}
     own = dict(forward.backref.options)
     result: dict[str, Moved] = {}
     if "secondary" in given:
         result["secondary"] = mover.move("secondary", given["secondary"])
         for key, other in zip(_JOINS, reversed(_JOINS), strict=True):
             if other in given and key not in own:
+                _check_remote_is_secondary(given[other])
                 result[key] = mover.move(key, given[other])
     else:
         if "secondaryjoin" in own or "secondaryjoin" in given:
@@ -53,6 +56,45 @@ def mirrored(project: Project, mover: Mover, forward: Forward) -> dict[str, Move
 
 def _is_none(value: ast.expr) -> bool:
     return isinstance(value, ast.Constant) and value.value is None
+
+
+def _followed(project: Project, forward: Forward, join: ast.expr) -> ast.expr:
+    """A join that is computed from constants as the text that it comes to.
+
+    Raises :class:`Refused` for one that is made elsewhere, if ``remote()`` may be in it there.
+    """
+    if isinstance(join, ast.Constant):
+        return join
+    for node in ast.walk(join):
+        if isinstance(node, ast.Attribute) and node.attr == "_annotate":
+            raise Refused("BP502", ast.unparse(join))
+        if not isinstance(node, ast.Name):
+            continue
+        for found in project.resolve_all(node, forward.scope):
+            made = found.expr if isinstance(found, Value) else None
+            if isinstance(found, Opaque) and isinstance(found.binding.node, ast.FunctionDef):
+                made = returned(found.binding.node) or found.binding.node  # type: ignore[assignment]
+            if made is not None and not isinstance(made, ast.Constant) and "remote" in ast.unparse(made):
+                raise Refused("BP502", f"{node.id} may mark columns with remote()")
+    try:
+        text = evaluate(project, join, forward.scope)
+    except NotConstantError:
+        return join
+    return ast.copy_location(ast.Constant(text), join) if isinstance(text, str) and "remote" in text else join
+
+
+def _check_remote_is_secondary(join: ast.expr) -> None:
+    """Raise :class:`Refused` for ``remote()`` around a mapped column, which the generated reverse drops."""
+    text = str(join.value) if isinstance(join, ast.Constant) else ast.unparse(join)
+    try:
+        tree = ast.parse(text.strip(), mode="eval")
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and last_name(node.func) == "remote":
+            columns = [part for part in ast.walk(node) if isinstance(part, ast.Attribute)]
+            if not any(column.attr in {"c", "columns"} for column in columns):
+                raise Refused("BP502", f"{ast.unparse(node)} is no column of the secondary")
 
 
 def has_remote(project: Project, forward: Forward, join: ast.expr) -> bool:
@@ -140,7 +182,7 @@ class _RemoteSwap(ast.NodeTransformer):
         for index, part in enumerate(parts):
             side = "ours" if part in self.ours else "theirs" if part in self.theirs else None
             rest = parts[index + 1 :]
-            if side and rest and rest[0] in {"c", "columns"}:
+            if side and len(rest) > 1 and rest[0] in {"c", "columns"}:
                 rest = rest[1:]
             if side and rest:
                 return side if len(rest) == 1 else None  # a method of a column

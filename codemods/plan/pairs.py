@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from backpop.codemods.facts import ClassInfo, Member, Module, Place, Site
 from backpop.codemods.link import External, Project
+from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.factory import Factory, factory_of, looks_like_flask
 from backpop.codemods.plan.forward import POSITIONAL, Backref, Forward, annotated_target, find_target
 from backpop.codemods.plan.model import Refused
@@ -96,12 +97,13 @@ def side_of(project: Project, site: Site) -> Side | None:
         raise Refused("BP103", "some arguments of the relationship come from a splat")
     arguments = dict(zip(POSITIONAL, call.args, strict=False))
     arguments |= {keyword.arg: keyword.value for keyword in call.keywords if keyword.arg is not None}
-    partner = arguments.pop("back_populates", ast.Constant(None))
-    if not isinstance(partner, ast.Constant):
-        raise Refused("BP812", f"back_populates is {ast.unparse(partner)}")
+    try:
+        partner = evaluate(project, arguments.pop("back_populates", ast.Constant(None)), site.scope)
+    except NotConstantError as error:
+        raise Refused("BP812", f"back_populates is {error}") from error
     argument = arguments.pop("argument", None) or annotated_target(project, site)
     target, by_string = find_target(project, site.owner, site.owner.body, argument)
-    name = partner.value if isinstance(partner.value, str) and partner.value else None
+    name = partner if isinstance(partner, str) and partner else None
     return Side(site, call, site.owner, site.attribute, factory, target, by_string, name, arguments)
 
 
@@ -153,11 +155,16 @@ def find_pairs(project: Project, modules: list[Module]) -> Pairs:
     unread: list[tuple[Site, Refused]] = []
     reasons: dict[tuple[ClassInfo | None, str | None], Refused] = {}
     for site in (site for module in modules for site in module.sites):
+        if site.keyword("back_populates") is None:
+            continue
         try:
             side = side_of(project, site)
         except Refused as refused:
             unread.append((site, refused))
             reasons[_end(project, site)] = refused
+            continue
+        except RecursionError:
+            unread.append((site, Refused("BP602", "it is nested too deeply")))
             continue
         if side is not None and side.partner is not None:
             sides[side.owner, side.name] = side

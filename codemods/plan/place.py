@@ -48,6 +48,7 @@ def spell_factory(project: Project, mover: Mover, forward: Forward) -> Moved:
         for call, factory in relationship_calls(project, made)
         if factory == forward.factory
         and _last(call.func) in _SPELLINGS
+        and _is_bound_above(project, target, call.func)
         and _resolves(project, call.func, forward)
     )
     if used:
@@ -56,6 +57,13 @@ def spell_factory(project: Project, mover: Mover, forward: Forward) -> Moved:
     if name is not None:
         return Moved(name)
     return _imported(mover, forward)
+
+
+def _is_bound_above(project: Project, target: ClassInfo, func: ast.expr) -> bool:
+    """Whether the first name of a spelling is bound where the reverse will be read."""
+    root = next(node for node in ast.walk(func) if isinstance(node, ast.Name))
+    bindings = project.lookup(root.id, target.body)
+    return all(binding.scope is not target.scope or binding.line < target.node.lineno for binding in bindings)
 
 
 def _last(func: ast.expr) -> str:
@@ -102,7 +110,8 @@ def _in_scope(project: Project, forward: Forward) -> Iterator[str]:
                     elif one.name == "sqlalchemy" and f"{name}.orm." in target.module.source.text:
                         yield f"{name}.orm.relationship"
     plain = project.resolve(ast.Name("relationship"), target.body)
-    if owner is None and plain == External("sqlalchemy.orm.relationship"):
+    star = not project.lookup("relationship", target.body)
+    if star and owner is None and plain == External("sqlalchemy.orm.relationship"):
         yield "relationship"  # from a star import
 
 
@@ -128,20 +137,40 @@ def _imported(mover: Mover, forward: Forward) -> Moved:
     raise Refused("BP504", f"{ast.unparse(root)} is not known in {target.module.shown}")
 
 
-def check_life(forward: Forward) -> None:
+def check_life(project: Project, forward: Forward) -> None:
     """Raise :class:`Refused` if the source class may not be there when the target is."""
     source, target = forward.source, forward.target
     if source.module.aside and not target.module.aside:
         raise Refused("BP307", f"{source.module.shown} is, {target.module.shown} is not")
     function = next((scope for scope in source.scope.chain() if scope.kind == "function"), None)
-    if function is not None and function not in target.scope.chain():
-        raise Refused("BP304", f"{source.name} is defined in {function.name}(), {target.name} is not")
-    if (
-        source.guard is not None
-        and source.guard is not target.guard
-        and not isinstance(source.guard, ast.With)
-    ):
+    if function is not None:
+        if function not in target.scope.chain():
+            raise Refused("BP304", f"{source.name} is defined in {function.name}(), {target.name} is not")
+        between = range(target.node.lineno, source.node.lineno)
+        for node in ast.walk(function.node):
+            if isinstance(node, ast.Return | ast.Raise | ast.Yield) and node.lineno in between:
+                raise Refused("BP304", f"{function.name}() may end before {source.name} is defined")
+    conditions = _conditions(project, source)
+    if not conditions <= _conditions(project, target):
         raise Refused("BP304", f"the class {source.name} at {source.where} is conditional")
+
+
+def _conditions(project: Project, made: ClassInfo) -> set[tuple[ast.AST, int]]:
+    """The branches that a class statement, and those of the classes around it, stand in."""
+    found: set[tuple[ast.AST, int]] = set()
+    for one in made.module.classes:
+        if one.body in made.body.chain() and one.guard is not None and not isinstance(one.guard, ast.With):
+            blocks = [getattr(one.guard, name, []) for name in ("body", "orelse", "finalbody")]
+            blocks += [part.body for part in getattr(one.guard, "handlers", getattr(one.guard, "cases", []))]
+            branch = next(
+                (at for at, block in enumerate(blocks) if any(_within(one.node, s) for s in block)), -1
+            )
+            found.add((one.guard, branch))
+    return found
+
+
+def _within(node: ast.ClassDef, stmt: ast.stmt) -> bool:
+    return stmt.lineno <= node.lineno <= (stmt.end_lineno or 0)
 
 
 def check_configuring(project: Project, forward: Forward) -> None:

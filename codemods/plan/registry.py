@@ -72,6 +72,8 @@ def table_name(project: Project, near: ClassInfo, table: Value, *, tables_first:
     parts = dotted.split(".")
     if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
         return None
+    if len(parts) > 1 and project.has_table(parts[0]):
+        return None
     if not tables_first and any(project.is_mapped(made) for made in project.classes_named(parts[0])):
         return None
     return dotted

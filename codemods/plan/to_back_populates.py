@@ -35,7 +35,7 @@ def plan_to_back_populates(project: Project, modules: list[Module]) -> Plan:
         try:
             for forward in forwards:
                 _check_rivals(forward, rivals[forward.target, forward.backref.name])
-                check_life(forward)
+                check_life(project, forward)
                 check_configuring(project, forward)
             conversions += [_convert(project, forward) for forward in forwards]
         except Refused as refused:

@@ -83,12 +83,24 @@ class _File:
     def edits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Edit]:
         """The edits of a file with these forwards and reverses, checked: the result must parse."""
         found = [*self._forward_edits(here), *self._reverse_edits(there)]
-        everything = list({id(one): one for one in (*here, *there)}.values())
         try:
             found += self._import_edits(here, there)
             return self._encoded(found)
         except (LayoutError, SyntaxError, ValueError) as error:
-            raise _Failed(everything, str(error)) from error
+            raise _Failed(self._culprits(here, there), str(error)) from error
+
+    def _culprits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Conversion]:
+        """The conversions that fail by themselves; all of them, if it takes several to fail."""
+        everything = list({id(one): one for one in (*here, *there)}.values())
+        if len(everything) == 1:
+            return everything
+        failing = []
+        for one in everything:
+            try:
+                self.edits([each for each in here if each is one], [each for each in there if each is one])
+            except _Failed:
+                failing.append(one)
+        return failing or everything
 
     def first(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Edit]:
         """The edits of a state from which another run can go on; see :class:`FileChange`."""

@@ -339,17 +339,15 @@ def _is_quoted(module: Module, name: str, but: Collection[ast.AST]) -> bool:
 
 
 def _exported(project: Project, module: Module, name: str) -> bool:
-    """Whether a name of a module may be used from outside of it."""
+    """Whether a name of a module may be used from outside of it: nothing is certain but that it is not."""
     if "__all__" in module.scope.bindings and any(
         isinstance(node, ast.Constant) and node.value == name for node in ast.walk(module.tree)
     ):
         return True
-    home = re.escape(module.parts[-1]) if module.parts else r"\w+"
-    names = rf"import\b(?:[^\n(]*|[ \t]*\([^)]*)(?:\b{name}\b|\*)"
-    used = re.compile(rf"\b{home}[ \t]+{names}|\b{home}\.{name}\b|\bfrom[ \t]+\.+[ \t]+{names}".encode())
-    word = name.encode()
+    word, home = name.encode(), module.parts[-1].encode() if module.parts else b""
+    importing = re.compile(rb"\bimport\b[^#]*\b" + word + rb"\b|import[ \t]+\*|\." + word + rb"\b")
 
     def uses(data: bytes) -> bool:
-        return word in data and used.search(data) is not None
+        return word in data and home in data and importing.search(data) is not None
 
     return any(path != module.path for path in project.files_where(uses))

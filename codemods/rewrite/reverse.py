@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from backpop.codemods.facts import ClassInfo, Member, read_at_once
 from backpop.codemods.plan.model import Argument, Reverse
+from backpop.codemods.rewrite.forward import first_line
 from backpop.codemods.rewrite.statements import TextEdit
 from backpop.codemods.source import Source
 
@@ -52,7 +53,8 @@ def reverse_edits(
     if anchor is not None and _is_string(anchor) and anchor is first and not gap:
         text = source.newline + text  # below the docstring of the class
     if anchor is None:
-        yield TextEdit(source.line_starts[line - 1], source.line_starts[line - 1], text)
+        top = source.line_starts[first_line(first) - 1]
+        yield TextEdit(top, top, text)
         return
     offset = source.line_end(source.line_of(max(source.span(anchor)[1] - 1, 0)))
     if source.text[:offset].endswith(("\n", "\r")):
