@@ -14,10 +14,14 @@ PYTEST_ARGS ?= -n auto --maxprocesses 8
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help venv lint format typecheck test demo clean
+# The probe must know each of these; every one gets an environment, which tests/environments.py finds.
+SQLALCHEMY := 1.3.24 1.4.54 2.0.58 2.1.9
+ENVIRONMENTS := $(SQLALCHEMY:%=.cache/venvs/%/.ready)
+
+.PHONY: help venv environments lint format typecheck test demo clean
 
 help:  ## Show this list
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(READY)  ## Make .venv, with backpop and its development tools in it
 
@@ -25,6 +29,15 @@ $(READY): pyproject.toml
 	@test -n "$(PYTHON)" || { echo "backpop needs Python 3.11 or newer with venv; none was found" >&2; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+environments: $(ENVIRONMENTS)  ## Make one environment for each line of SQLAlchemy
+
+# All with the Python of .venv: one Python on the machine is enough.
+.cache/venvs/%/.ready: | $(READY)
+	@rm -rf $(@D)
+	$(BIN)/python -m venv --without-pip $(@D)
+	$(BIN)/python -m pip --python $(@D)/bin/python install --quiet 'SQLAlchemy==$*'
 	@touch $@
 
 lint: $(READY)  ## Check style and formatting
@@ -42,12 +55,12 @@ typecheck: $(READY)  ## Check the types of the package and of the tests
 	$(BIN)/mypy -p backpop
 	$(BIN)/mypy tests
 
-test: lint typecheck  ## Lint, check types and run the tests
+test: lint typecheck environments  ## Lint, check types and run the tests
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 demo: $(READY)  ## See it at work on a small project
 	@$(BIN)/python examples/demo.py
 
 clean:  ## Remove everything that the other targets made
-	rm -rf $(VENV) .typing .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist backpop.egg-info
+	rm -rf $(VENV) .cache .typing .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist backpop.egg-info
 	find cli codemods tests examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

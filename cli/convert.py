@@ -133,7 +133,7 @@ def _title(report: Report) -> str:
     return CODES[report.code].title
 
 
-def _say_all(reports: Iterable[Report]) -> None:
+def say_all(reports: Iterable[Report]) -> None:
     for report in reports:
         say(_line(report))
 
@@ -141,28 +141,28 @@ def _say_all(reports: Iterable[Report]) -> None:
 def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
     from backpop.codemods.codes import CODES
 
-    _say_all(outcome.problems)
+    say_all(outcome.problems)
     if options.quiet:
         return
-    _say_all(outcome.refusals)
+    say_all(outcome.refusals)
     if options.verbose:
-        _say_all(outcome.notes)
+        say_all(outcome.notes)
     else:
         for code, count in sorted(Counter(note.code for note in outcome.notes).items()):
-            say(f"note: {code} {CODES[code].title}: {_counted(count, 'place')} (--verbose lists them)")
+            say(f"note: {code} {CODES[code].title}: {counted(count, 'place')} (--verbose lists them)")
     done = "converted" if options.write and not failed else "can be converted"
-    files = f" in {_counted(len(outcome.changes), 'file')}" if outcome.changes else ""
-    parts = [f"{_counted(len(outcome.conversions), options.noun)} {done}{files}"]
+    files = f" in {counted(len(outcome.changes), 'file')}" if outcome.changes else ""
+    parts = [f"{counted(len(outcome.conversions), options.noun)} {done}{files}"]
     if outcome.refusals:
         by_code = Counter(report.code for report in outcome.refusals)
         codes = ", ".join(f"{code} {count}" for code, count in sorted(by_code.items()))
         parts.append(f"{len(outcome.refusals)} left as they are ({codes})")
     if outcome.problems:
-        parts.append(f"{_counted(len(outcome.problems), 'file')} could not be read")
-    say(f"{'; '.join(parts)}. {_counted(outcome.files, 'file')} read.")
+        parts.append(f"{counted(len(outcome.problems), 'file')} could not be read")
+    say(f"{'; '.join(parts)}. {counted(outcome.files, 'file')} read.")
     if outcome.changes and not options.write and not failed:
         say("Run again with --write to change the files.")
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"

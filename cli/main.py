@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from backpop.cli.exits import Exit
-from backpop.codemods.plan.policy import Keep
+from backpop.codemods.plan.policy import Keep, Style
 
 if TYPE_CHECKING:
     from backpop.cli.verify import Verifying
@@ -208,6 +208,29 @@ def to_backref(
             policy=Policy(keep, options, many_to_many, drop_annotations),
         )
     )
+    raise typer.Exit(int(status))
+
+
+@app.command("audit")
+def audit(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(help="Files and folders to look at, the current folder if none.", show_default=False),
+    ] = None,
+    style: Annotated[
+        list[Style] | None, typer.Option(help="Only show this style; repeatable.", show_default=False)
+    ] = None,
+    exclude: _Exclude = None,
+    gitignore: _Gitignore = True,
+) -> None:
+    """List the relationships: how they are paired, and how the guidance would have them.
+
+    The guidance is backref where both sides of a pair are plain, and back_populates for what is complex:
+    many-to-many, arguments of their own on each side, typed models. Likely mistakes are pointed out.
+    """
+    from backpop.cli.audit import Options, run
+
+    status = run(Options(tuple(paths or [Path()]), tuple(style or ()), tuple(exclude or ()), gitignore))
     raise typer.Exit(int(status))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ def _verify_revision(options: Options, revision: str) -> Exit:
         say(f"error: {printable(str(error))}")
         return Exit.ERROR
     subject = _subject(options.verifying, map(Path, before))
+    _begin(subject)
     result = compare(subject, before, {})
     if result.error is not None:
         _say_failure(result.error, subject, where=f" at {revision}" if result.error.side == "before" else "")
@@ -114,13 +116,19 @@ def _verify_revision(options: Options, revision: str) -> Exit:
 def _prove(outcome: Outcome, verifying: Verifying) -> Proof:
     """Prove an outcome; what keeps it from being proved is said."""
     subject = _subject(verifying, (change.path for change in outcome.changes))
-    if sys.stderr.isatty():
-        say(f"verifying with {shlex.join(subject.python)} ...")
+    _begin(subject)
     proof = prove(subject, outcome)
     if proof.verification.error is not None:
         _say_failure(proof.verification.error, subject, where="")
         say("Nothing is proved, and nothing was written.")
     return proof
+
+
+def _begin(subject: Subject) -> None:
+    """Before the processes start: say so on a terminal, and let SIGTERM end them as Ctrl-C does."""
+    if sys.stderr.isatty():
+        say(f"verifying with {shlex.join(subject.python)} ...")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
 
 
 def _subject(verifying: Verifying, files: Iterable[Path]) -> Subject:
@@ -205,6 +213,8 @@ def _failure_lines(failure: Failure, subject: Subject, where: str) -> Iterator[s
     yield f"error: {what}{side}: {' '.join(failure.reason.split())}"
     yield from (f"    {line}" for line in failure.traceback)
     yield from (f"  {other}" for other in _listed(failure.others, "modules cannot be imported"))
+    if failure.stage == "import" and failure.module not in subject.modules:
+        yield f"  --verify-pattern '!{failure.module}' leaves a submodule out"
     if failure.output:
         yield "  the process printed:"
         yield from (f"    {line}" for line in failure.output)

@@ -23,7 +23,7 @@ from backpop.codemods.probe import Json
 Files = Mapping[str, bytes | None]
 """Absolute path -> the bytes that stand for those on disk; None for a file that is not to be found."""
 
-_OUTPUT_LINES = 20
+_OUTPUT_LINES = 10
 _OUTPUT_BYTES = 16_384
 
 

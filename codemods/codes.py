@@ -222,7 +222,8 @@ _ALL = (
         "BP701",
         "conversion changes the mapper graph",
         "SQLAlchemy itself, asked with and without the conversion, does not map the same.",
-        "Look at the difference: keep the backref, or convert the pair by hand if the difference is welcome.",
+        "Look at the difference: keep the pair as it is, or convert it by hand if the difference is welcome. "
+        "--no-verify-alone accepts that a module can no longer be used when nothing else is imported.",
     ),
     Code(
         "BP702",

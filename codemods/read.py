@@ -249,6 +249,21 @@ def _names_partner(node: Candidate) -> bool:
 PAIRS = Search(lambda data: b"back_populates" in data, _names_partner)
 
 
+def _may_be_relationship(node: Candidate) -> bool:
+    if not isinstance(node, ast.Call):
+        return False
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    return name in _FACTORIES or any(
+        keyword.arg in {"backref", "back_populates"} for keyword in node.keywords
+    )
+
+
+_FACTORIES = {"relationship", "relation", "dynamic_loader", "Relationship"}
+RELATIONSHIPS = Search(
+    lambda data: b"relation" in data or b"dynamic_loader" in data or b"backref" in data, _may_be_relationship
+)
+
+
 def _place(
     node: ast.AST, inside: tuple[ast.AST, ...], stmt: ast.stmt, scope: Scope, guard: ast.AST | None
 ) -> tuple[Place, Scope | None, str | None]:

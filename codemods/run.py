@@ -17,6 +17,7 @@ from backpop.codemods.read import BACKREFS, PAIRS, Search
 if TYPE_CHECKING:
     from backpop.codemods.facts import Module
     from backpop.codemods.link import Project
+    from backpop.codemods.scan import Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,43 @@ def _run(
     search: Search,
     planner: Callable[[Project, list[Module]], Plan],
 ) -> Outcome:
+    found = read(paths, settings, search)
+    if found.scanned is None:
+        return Outcome(found.files, found.missing, found.problems, (), (), (), ())
+    plan = planner(found.scanned.project, found.scanned.modules())
+    locked = _locked(plan.conversions) if settings.writing else {}
+    planned = Outcome(
+        found.files,
+        found.missing,
+        found.problems,
+        plan.conversions,
+        plan.refusals,
+        plan.notes,
+        (),
+        found.scanned.project,
+        settings.line_length,
+    )
+    return planned.without({site: ("BP601", detail) for site, detail in locked.items()})
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The files that were found, and what reading them gave; nothing is parsed if none mentions anything."""
+
+    files: int
+    missing: tuple[Path, ...]
+    unlisted: tuple[Report, ...]
+    scanned: Scan | None
+    unread: list[Report]
+
+    @property
+    def problems(self) -> tuple[Report, ...]:
+        """What could not be read or parsed so far: more may come up when other files are asked for."""
+        return (*self.unlisted, *sorted(self.unread))
+
+
+def read(paths: Sequence[Path], settings: Settings, search: Search) -> Reading:
+    """Find and read the files below ``paths``. Raises ``ValueError`` for a malformed exclude pattern."""
     from backpop.codemods.scan import module_root, scan
 
     found = discover(paths, exclude=settings.exclude, gitignore=settings.gitignore)
@@ -109,22 +147,8 @@ def _run(
     )
     root = git_root(Path(found.files[0]).parent) if found.files else None
     scanned = scan(found.files, module_root(found.files, str(root) if root else None), search)
-    if not scanned.mentions:
-        return Outcome(len(found.files), found.missing, (*unlisted, *scanned.problems), (), (), (), ())
-    plan = planner(scanned.project, scanned.modules())
-    locked = _locked(plan.conversions) if settings.writing else {}
-    planned = Outcome(
-        len(found.files),
-        found.missing,
-        (*unlisted, *sorted(scanned.problems)),
-        plan.conversions,
-        plan.refusals,
-        plan.notes,
-        (),
-        scanned.project,
-        settings.line_length,
-    )
-    return planned.without({site: ("BP601", detail) for site, detail in locked.items()})
+    mentioned = scanned if scanned.mentions else None
+    return Reading(len(found.files), found.missing, unlisted, mentioned, scanned.problems)
 
 
 def _locked(conversions: Sequence[Conversion]) -> dict[Site, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from backpop.codemods import probe
@@ -130,7 +130,7 @@ class _Compared:
     verification: Verification
     served: frozenset[str] = frozenset()
     # Of each module that cannot be used alone any more: the classes that were known when it failed.
-    known: Mapping[str, frozenset[tuple[str, str]]] | None = None
+    known: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
 
 class _Models:
@@ -301,7 +301,7 @@ def _uncovered(models: _Models, outcome: Outcome) -> list[SetAside]:
                 f"{made.name}.{attribute}" for made, attribute in ends if not names.sides(made, attribute)
             ]
             if missing:
-                detail = f"{' and '.join(missing)} not mapped by {_listed(models.subject.modules)}"
+                detail = f"{_listed(models.subject.modules)} maps no {' and no '.join(missing)}"
                 found.append(SetAside(together, "BP702", detail))
                 break
     return found
@@ -325,27 +325,27 @@ def _not_served(compared: _Compared, outcome: Outcome) -> list[SetAside]:
 def _guilty(models: _Models, compared: _Compared, outcome: Outcome) -> list[SetAside]:
     """The conversions that make the differences: by the names of these, else by trying."""
     names = _Names(models.classes)
-    sites = _by_site(outcome.conversions)
     found = []
-    for together in sites.values():
+    for together in _by_site(outcome.conversions).values():
         theirs = {name for conversion in together for name in names.all_of(conversion)}
-        made = [
-            difference
-            for difference in compared.verification.differences
-            if (
-                any(_is_cut_off(one, (compared.known or {})[difference.name]) for one in together)
-                if difference.field == _ALONE
-                else difference.name in theirs
-            )
-        ]
+        made = [one for one in compared.verification.differences if one.name in theirs]
+        made += [alone for one in together for alone in _cut_off(one, compared.known)]
         if made:
             found.append(_changes(together, made))
     return found or [_guilty_by_trial(models, compared, outcome)]
 
 
-def _is_cut_off(conversion: Conversion, known: frozenset[tuple[str, str]]) -> bool:
-    """Whether a new reverse names a class that is not there."""
-    return _place(conversion.target) in known and _place(conversion.source) not in known
+def _cut_off(conversion: Conversion, known: Mapping[str, frozenset[tuple[str, str]]]) -> list[Difference]:
+    """What a conversion does to the modules that map the class of its reverse, but not the one it names."""
+    source, target = _place(conversion.source), _place(conversion.target)
+    modules = [module for module, places in known.items() if target in places and source not in places]
+    if not modules:
+        return []
+    change = (
+        f"works -> {conversion.target.name}.{conversion.reverse_name} needs {conversion.source.name}, "
+        "which is not imported"
+    )
+    return [Difference(_listed(modules, 2), _ALONE, change)]
 
 
 def _guilty_by_trial(models: _Models, compared: _Compared, outcome: Outcome) -> SetAside:
@@ -353,7 +353,7 @@ def _guilty_by_trial(models: _Models, compared: _Compared, outcome: Outcome) -> 
     models.check_steady()
     sites = _by_site(outcome.conversions)
     order = list(sites)
-    alone = list(compared.known or ())
+    alone = list(compared.known)
     good, bad = 0, len(order)
     failed = compared
     while bad - good > 1:

@@ -19,7 +19,7 @@ from backpop.codemods.plan.reverse import INHERITED
 
 # Values that say what is so without them, in every version of SQLAlchemy.
 _DEFAULTS: dict[str, object] = {**INHERITED, "lazy": "select", "uselist": None}
-JOINS = {"secondary", "primaryjoin", "secondaryjoin", "foreign_keys"}
+JOINS = ("secondary", "primaryjoin", "secondaryjoin", "foreign_keys")
 _SEQUENCES = {"foreign_keys", "remote_side", "order_by"}
 _OF_DATACLASSES = frozenset(
     {"init", "repr", "default", "default_factory", "compare", "kw_only", "hash", "dataclass_metadata"}
@@ -46,9 +46,19 @@ def way_of(project: Project, side: Side, other: Side) -> Direction | None:
 
 def given_arguments(side: Side) -> dict[str, ast.expr]:
     """The arguments of a relationship that say something."""
-    given = {key: value for key, value in side.arguments.items() if not _is_default(key, value)}
+    given = telling(side.arguments, None)
     if last_name(side.call.func) == "dynamic_loader":
         given.setdefault("lazy", ast.Constant("dynamic"))
+    return given
+
+
+def telling(arguments: dict[str, ast.expr], way: Direction | None) -> dict[str, ast.expr]:
+    """The arguments that do not merely say what is so without them."""
+    given = {key: value for key, value in arguments.items() if not _is_default(key, value)}
+    uselist = given.get("uselist")
+    many = way is not Direction.MANY_TO_ONE
+    if way is not None and isinstance(uselist, ast.Constant) and bool(uselist.value) == many:
+        del given["uselist"]
     return given
 
 
@@ -66,11 +76,7 @@ def needed_options(project: Project, kept: Side, removed: Side, policy: Policy) 
     given = given_arguments(removed)
     if removed.annotation is not None and policy.drop_annotations:
         given = annotated_arguments(removed) | given
-    way = way_of(project, removed, kept)
-    uselist = given.get("uselist")
-    many = way is not Direction.MANY_TO_ONE
-    if way is not None and isinstance(uselist, ast.Constant) and bool(uselist.value) == many:
-        del given["uselist"]
+    given = telling(given, way_of(project, removed, kept))
     inherited = inherited_arguments(project, kept, removed)
     mover = mover_between(project, removed, kept)
     options: dict[str, ast.expr] = {}
@@ -110,6 +116,21 @@ def inherited_arguments(project: Project, kept: Side, removed: Side) -> dict[str
     found = {key: parsed(moved.text) for key, moved in joins.items()}
     given = given_arguments(kept)
     return found | {key: given[key] for key in INHERITED if key in given}
+
+
+def mirrors(project: Project, one: Side, other: Side) -> bool:
+    """Whether two relationships give the same join, each as it looks from its side."""
+    try:
+        inherited = inherited_arguments(project, one, other)
+    except Refused:
+        return False
+    given = given_arguments(other)
+    mover = mover_between(project, other, one)
+    return all(
+        (key in given) == (key in inherited)
+        and (key not in given or canonical(mover, key, given[key]) == canonical(mover, key, inherited[key]))
+        for key in JOINS
+    )
 
 
 def mover_between(project: Project, side: Side, other: Side) -> Mover:
@@ -194,5 +215,3 @@ def _text(node: ast.Constant) -> ast.expr:
         return ast.parse(str(node.value), mode="eval").body
     except SyntaxError:
         return ast.Name("_")
-
-

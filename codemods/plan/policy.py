@@ -1,9 +1,18 @@
-"""What a user decides about the pairs that become a backref."""
+"""The styles of a pair, and what a user decides about those that become a backref."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+
+
+class Style(Enum):
+    """How two relationships are told that they belong together."""
+
+    BACKREF = "backref"
+    BACK_POPULATES = "back_populates"
+    ONE_SIDED = "one-sided"
+    NONE = "no-counterpart"
 
 
 class Keep(Enum):

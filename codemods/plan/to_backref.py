@@ -11,12 +11,20 @@ import ast
 import io
 import tokenize
 
+from backpop.codemods.codes import CODES
 from backpop.codemods.facts import ClassInfo, Module, Site, read_at_once
 from backpop.codemods.link import External, Project
-from backpop.codemods.plan.direction import Direction, direction_of
+from backpop.codemods.plan.carried import (
+    canonical,
+    given_arguments,
+    mover_between,
+    needed_options,
+    parsed,
+    way_of,
+)
+from backpop.codemods.plan.direction import Direction
 from backpop.codemods.plan.factory import is_backref_function
 from backpop.codemods.plan.forward import recognise
-from backpop.codemods.plan.joins import mirrored
 from backpop.codemods.plan.model import (
     Argument,
     Collapse,
@@ -24,12 +32,13 @@ from backpop.codemods.plan.model import (
     Plan,
     Refused,
 )
-from backpop.codemods.plan.move import LATE, Moved, Mover, NotAStringError, free_names, last_name, quoted
+from backpop.codemods.plan.move import LATE, Moved, NotAStringError, free_names, last_name, quoted
 from backpop.codemods.plan.pairs import Pairs, Side, find_pairs, member_site
 from backpop.codemods.plan.policy import Keep, Policy
-from backpop.codemods.plan.reverse import INHERITED, reverse_of
+from backpop.codemods.plan.reverse import reverse_of
 from backpop.codemods.plan.to_back_populates import report_at
 from backpop.codemods.plan.uses import early_uses
+
 
 def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> Plan:
     """Plan what becomes of every relationship with ``back_populates`` in ``modules``."""
@@ -74,6 +83,24 @@ def _collapse(project: Project, found: Pairs, kept: Side, removed: Side, policy:
         raise Refused("BP905", f"{removed.title}: {', '.join(options)}")
     check_name(project, removed)
     return _made(project, kept, removed, options)
+
+
+def why_complex(project: Project, found: Pairs, kept: Side, removed: Side) -> list[str]:
+    """What keeps a pair from being simple, in words; nothing for one that is."""
+    reasons: list[str] = []
+    everything = Policy(options=True, many_to_many=True, drop_annotations=True)
+    if "secondary" in given_arguments(removed):
+        reasons.append("many-to-many")
+    if kept.annotation is not None or removed.annotation is not None:
+        reasons.append("typed")
+    try:
+        options = needed_options(project, kept, removed, everything)
+        if options:
+            reasons.append(f"arguments of {removed.title}: {', '.join(options)}")
+        _collapse(project, found, kept, removed, everything)
+    except Refused as refused:
+        reasons.append(f"{CODES[refused.code].title} ({refused.code})")
+    return reasons
 
 
 def _made(

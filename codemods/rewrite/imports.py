@@ -345,9 +345,29 @@ def _exported(project: Project, module: Module, name: str) -> bool:
     ):
         return True
     word, home = name.encode(), module.parts[-1].encode() if module.parts else b""
-    importing = re.compile(rb"\bimport\b[^#]*\b" + word + rb"\b|import[ \t]+\*|\." + word + rb"\b")
+    for path in project.files_where(lambda data: home in data and (word in data or b"import *" in data)):
+        other = project.module(path)
+        if other is None or (other is not module and _takes(project, other, module, name)):
+            return True
+    return False
 
-    def uses(data: bytes) -> bool:
-        return word in data and home in data and importing.search(data) is not None
 
-    return any(path != module.path for path in project.files_where(uses))
+def _takes(project: Project, other: Module, module: Module, name: str) -> bool:
+    """Whether a module takes a name from another: by an import, a star import or an attribute."""
+
+    def is_it(binding: Binding) -> bool:
+        return project.find_module(binding.module, binding.level, other) is module
+
+    scopes = [other.scope, *(made.body for made in other.classes), *(made.scope for made in other.classes)]
+    bindings = [one for scope in scopes for many in scope.bindings.values() for one in many]
+    if any(one.how is Bound.FROM and one.imported == name and is_it(one) for one in bindings):
+        return True
+    passes_on = name in other.loads or other.name == "__init__"
+    if passes_on and any(is_it(star) for scope in scopes for star in scope.stars):
+        return True
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == name
+        and project.resolve(node.value, other.scope) is module
+        for node in ast.walk(other.tree)
+    )

@@ -1,0 +1,108 @@
+"""The inventory of relationships as a table for people: to stdout, with totals; problems to stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from backpop.cli.convert import counted, printable, say, say_all, shown
+from backpop.cli.exits import Exit, exit_status
+from backpop.codemods.audit import End, Entry, audit
+from backpop.codemods.plan.policy import Style
+from backpop.codemods.run import Settings
+
+_NAMES = {Style.NONE: "no counterpart"}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asked for; ``styles`` are those to show, all without any."""
+
+    paths: tuple[Path, ...]
+    styles: tuple[Style, ...]
+    exclude: tuple[str, ...]
+    gitignore: bool
+
+
+def run(options: Options) -> Exit:
+    """Take stock and show it; returns the exit status."""
+    try:
+        found = audit(options.paths, Settings(exclude=options.exclude, gitignore=options.gitignore))
+    except ValueError as error:
+        say(f"error: {error}")
+        return Exit.ERROR
+    for path in found.missing:
+        say(f"error: {printable(str(path))}: no such file or folder")
+    say_all(found.problems)
+    entries = [one for one in found.entries if not options.styles or one.style in options.styles]
+    if entries:
+        _print_table(entries)
+    mistakes = [one for one in entries if one.mistake]
+    if mistakes:
+        print("\nLikely mistakes:")
+    for one in mistakes:
+        print(f"  {printable(f'{shown(one.first.path)}:{one.first.line}: {one.mistake}')}")
+    _print_totals(found.entries)
+    return exit_status(found=False, wrong=bool(found.problems or found.missing))
+
+
+def _print_table(entries: Iterable[Entry]) -> None:
+    table = Table("Relationship", "Counterpart", "Direction", "Style", "Kind", "Recommended", box=None)
+    for one in entries:
+        kind = f"complex: {'; '.join(one.reasons)}" if one.reasons else "simple" if _is_pair(one) else ""
+        recommended = one.recommended
+        table.add_row(
+            _place(one.first),
+            _place(one.second) if one.second is not None else "",
+            one.direction or "unknown",
+            _name(one.style),
+            Text(kind),
+            _name(recommended) if recommended is not None else "",
+        )
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    console = Console(markup=False, highlight=False, emoji=False)
+    if not sys.stdout.isatty():  # a pipe has no width
+        console.width = console.measure(table, options=console.options.update(max_width=10_000)).maximum
+    with console.capture() as text:
+        console.print(table)
+    for line in text.get().splitlines():
+        print(line.rstrip())
+
+
+def _is_pair(entry: Entry) -> bool:
+    return entry.style in {Style.BACKREF, Style.BACK_POPULATES}
+
+
+def _place(end: End) -> Text:
+    return Text(f"{printable(end.title)}\n{printable(shown(end.path))}:{end.line}", overflow="fold")
+
+
+def _name(style: Style) -> str:
+    return _NAMES.get(style, style.value)
+
+
+def _print_totals(entries: Sequence[Entry]) -> None:
+    """How many there are of each style, and what the guidance would change."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for style in Style:
+        these = [one for one in entries if one.style is style]
+        simple = sum(not one.reasons for one in these)
+        kinds = f"{simple} simple, {len(these) - simple} complex" if any(map(_is_pair, these)) else ""
+        table.add_row(_name(style), str(len(these)), kinds)
+    print()
+    _print(table)
+    explicit = sum(one.style is Style.BACKREF and one.recommended is Style.BACK_POPULATES for one in entries)
+    short = sum(one.style is Style.BACK_POPULATES and one.recommended is Style.BACKREF for one in entries)
+    if explicit:
+        print(f"By the guidance {counted(explicit, 'backref')} would be explicit (to-back-populates).")
+    if short:
+        print(f"By the guidance {counted(short, 'pair')} would be a backref (to-backref).")
