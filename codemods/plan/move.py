@@ -14,7 +14,14 @@ from backpop.codemods.facts import Binding, Bound, ClassInfo, Scope
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.model import Import, Refused
-from backpop.codemods.plan.registry import class_name, class_table_name, is_hidden, library_name, table_name
+from backpop.codemods.plan.registry import (
+    class_name,
+    class_table_name,
+    has_double,
+    is_hidden,
+    library_name,
+    table_name,
+)
 
 # Arguments that SQLAlchemy accepts as a string or a callable: relationship(), "Late-evaluation".
 LATE = frozenset({"primaryjoin", "secondaryjoin", "secondary", "foreign_keys", "remote_side", "order_by"})
@@ -143,7 +150,8 @@ class Mover:
         shared = self.project.same_registry(self.source, self.target)
         if shared or (shared is None and by_string):
             name = class_name(self.project, self.source)
-            if "." not in name or not self.sees_source():
+            shadowed = "." in name or has_double(self.project, self.source)
+            if not shadowed or not self.sees_source():
                 return quoted(name, self.quote)
         if self.sees_source():
             return f"lambda: {self.source.name}"

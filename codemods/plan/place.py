@@ -12,11 +12,19 @@ from backpop.codemods.link import External, Project
 from backpop.codemods.plan.factory import Factory, factory_of, flask_like_factory
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Import, Refused
-from backpop.codemods.plan.move import Moved, Mover
+from backpop.codemods.plan.move import Moved, Mover, last_name
 
 _SPELLINGS = ("relationship", "relation")
 # What configures all mappers when it is called (for a mapped class).
-_CONFIGURING = {"configure_mappers", "aliased", "with_polymorphic", "class_mapper"}
+_CONFIGURING = {
+    "configure_mappers",
+    "aliased",
+    "with_polymorphic",
+    "class_mapper",
+    "inspect",
+    "query",
+    "Query",
+}
 
 
 def relationship_calls(project: Project, made: ClassInfo) -> Iterator[tuple[ast.Call, Factory]]:
@@ -47,7 +55,7 @@ def spell_factory(project: Project, mover: Mover, forward: Forward) -> Moved:
         for made in (target, *target.module.classes)
         for call, factory in relationship_calls(project, made)
         if factory == forward.factory
-        and _last(call.func) in _SPELLINGS
+        and last_name(call.func) in _SPELLINGS
         and _is_bound_above(project, target, call.func)
         and _resolves(project, call.func, forward)
     )
@@ -64,10 +72,6 @@ def _is_bound_above(project: Project, target: ClassInfo, func: ast.expr) -> bool
     root = next(node for node in ast.walk(func) if isinstance(node, ast.Name))
     bindings = project.lookup(root.id, target.body)
     return all(binding.scope is not target.scope or binding.line < target.node.lineno for binding in bindings)
-
-
-def _last(func: ast.expr) -> str:
-    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
 
 def _resolves(project: Project, func: ast.expr, forward: Forward) -> bool:
@@ -183,23 +187,32 @@ def check_configuring(project: Project, forward: Forward) -> None:
     for stmt in target.module.tree.body:
         if stmt.lineno <= target.node.lineno or (same and stmt.lineno >= source.node.lineno):
             continue
-        for call in _calls_at_import(stmt):
-            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-            if name in _CONFIGURING or project.resolve(call.func, target.module.scope) is target:
-                raise Refused("BP308", f"{ast.unparse(call.func)}() in {target.module.shown}:{call.lineno}")
+        for node in _run_at_import(stmt):
+            if _configures(project, node, target):
+                where = f"{target.module.shown}:{getattr(node, 'lineno', stmt.lineno)}"
+                raise Refused("BP308", f"{ast.unparse(node)} in {where}")
 
 
-def _calls_at_import(stmt: ast.stmt) -> Iterator[ast.Call]:
-    """The calls that a statement makes while its module is imported."""
-    waiting: list[ast.AST] = [] if isinstance(stmt, Definition | ast.ClassDef) else [stmt]
+def _configures(project: Project, node: ast.AST, target: ClassInfo) -> bool:
+    scope = target.module.scope
+    if isinstance(node, ast.Call):
+        return last_name(node.func) in _CONFIGURING or project.resolve(node.func, scope) is target
+    # ``model = Target``: the schemas and forms that libraries make of a model look at its mapper at once
+    names = [ast.unparse(one) for one in node.targets] if isinstance(node, ast.Assign) else []
+    return (
+        isinstance(node, ast.Assign) and names == ["model"] and project.resolve(node.value, scope) is target
+    )
+
+
+def _run_at_import(stmt: ast.stmt) -> Iterator[ast.AST]:
+    """What of a statement runs while its module is imported: class bodies do, functions do not."""
+    waiting: list[ast.AST] = [stmt]
     while waiting:
         node = waiting.pop()
-        if isinstance(node, ast.If) and is_main(node.test):
+        if isinstance(node, Definition | ast.Lambda) or (isinstance(node, ast.If) and is_main(node.test)):
             continue
-        if isinstance(node, ast.Call):
-            yield node
-        if not isinstance(node, Definition | ast.Lambda | ast.ClassDef):
-            waiting += ast.iter_child_nodes(node)
+        yield node
+        waiting += ast.iter_child_nodes(node)
 
 
 def check_name_is_free(project: Project, forward: Forward) -> None:

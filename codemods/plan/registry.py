@@ -50,6 +50,14 @@ def class_name(project: Project, made: ClassInfo) -> str:
     raise Refused("BP202", f"no string tells {made.name} at {places} apart")
 
 
+def has_double(project: Project, made: ClassInfo) -> bool:
+    """Whether a test or an example surely adds a class of the same name to the registry of a class."""
+    return any(
+        other is not made and project.is_mapped(other) and project.same_registry(made, other)
+        for other in project.classes_named(made.name)
+    )
+
+
 def table_name(project: Project, near: ClassInfo, table: Value, *, tables_first: bool = False) -> str | None:
     """The key of a ``Table(...)`` in the metadata of a class's registry; None if that is not certain.
 
