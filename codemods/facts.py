@@ -222,6 +222,11 @@ def read_at_once(stmt: ast.stmt) -> Iterator[str]:
             waiting += ast.iter_child_nodes(node)
 
 
+def last_name(func: ast.expr) -> str:
+    """The last name of what is called: ``Column`` for ``sa.Column``."""
+    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+
+
 def is_type_checking(test: ast.expr) -> bool:
     """Whether an ``if`` is there for type checkers alone."""
     return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (

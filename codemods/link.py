@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope
+from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, last_name
 
 # Found outside of the project, whatever folder of that name the project has.
 _ALWAYS_EXTERNAL = {"sqlalchemy", "flask_sqlalchemy", "sqlmodel", "peewee"}
@@ -424,7 +424,7 @@ class Project:
                     yield Root(base, sure=False)
             elif isinstance(base, Value):
                 func = base.expr.func if isinstance(base.expr, ast.Call) else base.expr
-                yield Root(base, sure=_last_name(func) in _ROOT_MAKERS)
+                yield Root(base, sure=last_name(func) in _ROOT_MAKERS)
             elif isinstance(base, Attribute):
                 yield Root(base, sure=base.name == "Model")
             elif isinstance(base, Opaque):
@@ -448,7 +448,7 @@ class Project:
             for one in (made, *self.ancestors(made))
             for name in ("__tablename__", "__table__", "__mapper_args__")
         ) or any(
-            isinstance(member.value, ast.Call) and _last_name(member.value.func) in _COLUMN_MAKERS
+            isinstance(member.value, ast.Call) and last_name(member.value.func) in _COLUMN_MAKERS
             for one in (made, *self.ancestors(made))
             for member in one.members
         )
@@ -608,10 +608,6 @@ def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
         (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
         min(len(one), len(other)),
     )
-
-
-def _last_name(func: ast.expr) -> str:
-    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
 
 def _unsubscripted(expr: ast.expr) -> ast.expr:

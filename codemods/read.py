@@ -19,6 +19,7 @@ from backpop.codemods.facts import (
     Scope,
     Site,
     is_type_checking,
+    last_name,
 )
 from backpop.codemods.source import Source
 
@@ -252,7 +253,7 @@ PAIRS = Search(lambda data: b"back_populates" in data, _names_partner)
 def _may_be_relationship(node: Candidate) -> bool:
     if not isinstance(node, ast.Call):
         return False
-    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    name = last_name(node.func)
     return name in _FACTORIES or any(
         keyword.arg in {"backref", "back_populates"} for keyword in node.keywords
     )

@@ -259,11 +259,12 @@ class _Writer:
         pairs += [{heir, target} for heir, target in self.make_mixin()]
         for source, target, many in ends:
             alike = pairs.count({source.line[-1], target.line[-1]})
-            explicit = (alike > 1 and not self.rarely()) or self.maybe()
+            tables = len({source.table, target.table, source.line[-1].table, target.line[-1].table})
+            explicit = (alike > 1 and not (tables > 2 and self.rarely())) or self.maybe()
             if many:
                 self.many_to_many(source, target)
             elif source is target:
-                self.self_referential(source)
+                self.self_referential(source, alone=alike == 1)
             else:
                 self.direct(source, target, explicit)
 
@@ -369,12 +370,11 @@ class _Writer:
             join = f"@and_({join}, {self.any_of(mine, theirs)})"
         return join
 
-    def self_referential(self, model: Model) -> None:
+    def self_referential(self, model: Model, *, alone: bool) -> None:
         to_one = self.maybe()
         shape = self.any_of("plain", "plain", "keys", "join", "foreign", "remote", "remote criterion")
         key = self.foreign_key(model, model, shape not in {"foreign", "remote", "remote criterion"})
         one, many = f"<{model.name}.id>", f"<{model.name}.{key}>"
-        alone = sum("_id" in name and name.startswith(model.name.lower()) for name in model.columns) == 1
         if shape == "plain" and not alone:
             shape = "keys"
         joins: dict[str, str] = {}

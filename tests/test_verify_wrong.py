@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from environments import PYTHONS
-from graph import Graph, graph_of
+from graph import graph_of
 
 from backpop.codemods import probe
 
@@ -110,21 +110,16 @@ class User(Base):
         secondaryjoin="User.id == follows.c.to_id", lazy="joined", join_depth=2, back_populates="followers",
     )
     followers = relationship(
-        "User", secondary=follows, primaryjoin="User.id == follows.c.to_id",
-        secondaryjoin="User.id == follows.c.from_id", back_populates="follows",
-    )
+        "User", secondary=follows, primaryjoin="User.id == follows.c.to_id"
+        , secondaryjoin="User.id == follows.c.from_id", back_populates="follows")
     books = relationship(
-        "Book", foreign_keys="Book.author_id", cascade="all, delete-orphan", passive_deletes=True,
-        order_by="Book.title", collection_class=set, doc="those written", info={"shown": True},
-        back_populates="author",
-    )
-    edited = relationship(
-        "Book", foreign_keys="Book.editor_id", post_update=True, back_populates="editor"
-    )
+        "Book", foreign_keys="Book.author_id", cascade="all, delete-orphan", passive_deletes=True
+        , order_by="Book.title", collection_class=set, doc="those written", info={"shown": True}
+        , back_populates="author")
+    edited = relationship("Book", foreign_keys="Book.editor_id", post_update=True, back_populates="editor")
     known_books = relationship(
-        "Book", primaryjoin="and_(Book.author_id == User.id, User.name != '')", viewonly=True,
-        back_populates="known_author",
-    )
+        "Book", primaryjoin="and_(Book.author_id == User.id, User.name != '')", viewonly=True
+        , back_populates="known_author")
 
 class Admin(User):
     __tablename__ = "admin"
@@ -148,9 +143,8 @@ class Book(Base):
     whole = relationship("Book", remote_side=[id], active_history=True, back_populates="parts")
     tags = relationship("Tag", secondary=labels, back_populates="books")
     cover = relationship(
-        "Cover", uselist=False, single_parent=True, enable_typechecks=False, sync_backref=False,
-        passive_updates=False, back_populates="book",
-    )
+        "Cover", uselist=False, single_parent=True, enable_typechecks=False, sync_backref=False
+        , passive_updates=False, back_populates="book")
 
 class Novel(Book):
     __tablename__ = "novel"
@@ -175,73 +169,146 @@ class Log(Base):
 """
 )
 
-LOGS = '    logs = relationship("Log", lazy="subquery", back_populates="admin")\n'
-WHOLE = '    whole = relationship("Book", remote_side=[id], active_history=True, back_populates="parts")\n'
-
-# What is wrong; what of RIGHT becomes what; a difference that tells it, as its beginning.
+# Which relationship of RIGHT is wrong, what of its text becomes what, and the difference that tells it.
 WRONG = (
-    ("lost viewonly", ' viewonly=True,\n        back_populates="known_author"', ' back_populates="known_author"', "User.known_books: viewonly: True -> False"),
-    ("lost uselist", '"Cover", uselist=False,', '"Cover",', "Book.cover: uselist: False -> True"),
-    ("added uselist", '"Log", lazy', '"Log", uselist=False, lazy', "Admin.logs: uselist: True -> False"),
-    ("copied lazy", '"parts")', '"parts", lazy="joined")', "Book.whole: lazy: select -> joined"),
-    ("lost lazy", 'lazy="subquery", ', "", "Admin.logs: lazy: subquery -> select"),
-    ("wrong lazy", '"subquery"', '"joined"', "Admin.logs: lazy: subquery -> joined"),
-    ("lost dynamic", ' lazy="dynamic",', "", "Tag.books: lazy: dynamic -> select"),
-    ("lost lazy of the forward", '[author_id], lazy="joined"', "[author_id]", "Book.author: lazy: joined -> select"),
-    ("many-to-many not swapped", 'follows.c.to_id",\n        secondaryjoin="User.id == follows.c.from_id", back', 'follows.c.from_id",\n        secondaryjoin="User.id == follows.c.to_id", back', "User.followers: primaryjoin: "),
-    ("copied join_depth", 'back_populates="follows"', 'back_populates="follows", join_depth=2', "User.followers: join_depth: None -> 2"),
-    ("different secondary", 'secondary=labels, lazy', 'secondary=hidden, lazy', "Tag.books: secondary: labels -> hidden"),
-    ("different secondary on both sides", "secondary=labels", "secondary=hidden", "Book.tags: secondary: labels -> hidden"),
-    ("wrong foreign key", 'foreign_keys="Book.editor_id"', 'foreign_keys="Book.author_id"', "User.edited: primaryjoin: "),
-    ("foreign keys crossed", 'foreign_keys="Book.author_id"', 'foreign_keys="Book.editor_id"', "User.books: local_remote_pairs: "),
-    ("lost foreign keys", ' foreign_keys="Book.editor_id",', "", "after: configure failed: "),
-    ("one-sided: forward", ', back_populates="books")\n    editor', ")\n    editor", "Book.author: back_populates: books -> None"),
-    ("one-sided: reverse", '"Log", lazy="subquery", back_populates="admin"', '"Log", lazy="subquery"', "Admin.logs: back_populates: admin -> None"),
-    ("neither side", "back_populates", "doc", "Admin.logs: reverse: ['models.Log.admin'] -> []"),
-    ("no reverse", LOGS, "", "after: configure failed: "),
-    ("no reverse, no back_populates", (LOGS, '"Admin", back_populates="logs"'), ("", '"Admin"'), "Admin.logs: relationship: there -> missing"),
-    ("lost passive_deletes", " passive_deletes=True,", "", "User.books: passive_deletes: True -> False"),
-    ("lost cascade", ' cascade="all, delete-orphan",', "", "User.books: cascade: "),
-    ("less of the cascade", '"all, delete-orphan"', '"all"', "User.books: cascade: "),
-    ("lost order_by", '        order_by="Book.title",', "       ", "User.books: order_by: ['book.title'] -> ["),
-    ("wrong order_by", '"Book.title"', '"Book.id"', "User.books: order_by: ['book.title'] -> ['book.id']"),
-    ("order turned round", '"Book.title"', '"Book.title.desc()"', "User.books: order_by: ['book.title'] -> ['book.title DESC']"),
-    ("order by the reverse's own column", '"Book.title"', "name", "User.books: order_by: ['book.title'] -> "),
-    ("lost collection_class", " collection_class=set,", "", "User.books: collection_class: builtins.set -> None"),
-    ("wrong collection_class", "=set", "=list", "User.books: collection_class: builtins.set -> builtins.list"),
-    ("lost doc", ' doc="those written",', "", "User.books: doc: those written -> None"),
-    ("lost info", 'info={"shown": True}', "", "User.books: info: "),
-    ("lost post_update", ' post_update=True, back_populates="editor"', ' back_populates="editor"', "User.edited: post_update: True -> False"),
-    ("lost post_update of the forward", '[editor_id], post_update=True', "[editor_id]", "Book.editor: post_update: True -> False"),
-    ("lost sync_backref", " sync_backref=False,\n        passive", "\n        passive", "Book.cover: sync_backref: False -> None"),
-    ("lost passive_updates", "\n        passive_updates=False,", "", "Book.cover: passive_updates: False -> True"),
-    ("lost single_parent", " single_parent=True,", "", "Book.cover: single_parent: True -> False"),
-    ("lost enable_typechecks", " enable_typechecks=False,", "", "Book.cover: enable_typechecks: False -> True"),
-    ("lost active_history", " active_history=True,", "", "Book.whole: active_history: True -> False"),
-    ("lost criterion", "\"and_(Book.author_id == User.id, User.name != '')\", viewonly=True,\n        back_populates=\"known_author\"", "\"Book.author_id == User.id\", viewonly=True,\n        back_populates=\"known_author\"", "User.known_books: primaryjoin: "),
-    ("other criterion", "User.name != '')\", viewonly=True,\n        back_populates=\"known_author\"", "User.name != 'x')\", viewonly=True,\n        back_populates=\"known_author\"", "User.known_books: primaryjoin: "),
-    ("lost remote_side", " remote_side=[id],", "", "after: configure failed: "),
-    ("remote_side on the wrong side", (' remote_side=[id],', '"whole")'), ("", '"whole", remote_side=[id])'), "Book.parts: direction: ONETOMANY -> MANYTOONE"),
-    ("reverse on the base class", (LOGS, "    books = "), ("", LOGS + "    books = "), "User.logs: relationship: missing -> there"),
-    ("reverse on a subclass", (WHOLE, 'Novel(Book):\n    __tablename__ = "novel"\n'), ("", 'Novel(Book):\n    __tablename__ = "novel"\n' + WHOLE.replace("[id]", "[Book.id]")), "after: "),
-    ("reverse to a subclass", '"Book", secondary=labels, lazy', '"Novel", secondary=labels, lazy', "Tag.books: target: models.Book -> models.Novel"),
-    ("forward to a subclass", '"Tag", secondary=labels, back', '"Other", secondary=labels, back', "after: configure failed: "),
-    ("name misspelt on one side", 'back_populates="admin"', 'back_populates="admins"', "after: configure failed: "),
-    ("both names misspelt", ("logs = ", 'back_populates="logs"'), ("log = ", 'back_populates="log"'), "Admin.log: relationship: missing -> there"),
-    ("backref and pair", '"Admin", back_populates="logs"', '"Admin", backref="logs"', "after: configure failed: "),
-    ("reverse defined twice", LOGS, LOGS + LOGS.replace('lazy="subquery", ', ""), "Admin.logs: lazy: subquery -> select"),
-    ("column overwritten", LOGS, LOGS + "    name = Column(String)\n", "User.name"),
-    ("pairs crossed", ('back_populates="author"', 'back_populates="editor"', 'back_populates="x"'), ('back_populates="x"', 'back_populates="author"', 'back_populates="editor"'), "Book.author: reverse: "),
+    ("User.known_books", ", viewonly=True", "", "viewonly: True -> False"),
+    ("Book.cover", ", uselist=False", "", "uselist: False -> True"),
+    ("Admin.logs", '"Log"', '"Log", uselist=False', "uselist: True -> False"),
+    ("Admin.logs", ', lazy="subquery"', "", "lazy: subquery -> select"),
+    ("Admin.logs", "subquery", "joined", "lazy: subquery -> joined"),
+    ("Tag.books", ', lazy="dynamic"', "", "lazy: dynamic -> select"),
+    ("Book.author", ', lazy="joined"', "", "lazy: joined -> select"),
+    ("User.followers", '"User"', '"User", lazy="joined"', "lazy: select -> joined"),
+    ("User.followers", '"User"', '"User", join_depth=2', "join_depth: None -> 2"),
+    # many-to-many, not swapped
+    ("User.followers", "ary", "", ""),
+    ("Tag.books", "labels", "hidden", "secondary: labels -> hidden"),
+    ("Book.tags", "labels", "hidden", "secondary: labels -> hidden"),
+    ("User.edited", "editor_id", "author_id", "local_remote_pairs: "),
+    ("User.books", "author_id", "editor_id", "local_remote_pairs: "),
+    ("User.edited", ', foreign_keys="Book.editor_id"', "", "after: configure failed: "),
+    (
+        "User.known_books",
+        "and_(Book.author_id == User.id, User.name != '')",
+        "Book.author_id == User.id",
+        "primaryjoin: ",
+    ),
+    ("User.known_books", "!= ''", "!= 'x'", "primaryjoin: "),
+    # one side only: nothing but this tells it
+    ("Book.author", ', back_populates="books"', "", "back_populates: books -> None"),
+    ("Admin.logs", ', back_populates="admin"', "", "back_populates: admin -> None"),
+    ("Admin.logs", "admin", "admins", "after: configure failed: "),
+    ("Log.admin", "back_populates", "backref", "after: configure failed: "),
+    ("User.books", ", passive_deletes=True", "", "passive_deletes: True -> False"),
+    ("User.books", ', cascade="all, delete-orphan"', "", "cascade: "),
+    ("User.books", ", delete-orphan", "", "cascade: "),
+    ("User.books", ', order_by="Book.title"', "", "order_by: ['book.title'] -> "),
+    ("User.books", "Book.title", "Book.id", "order_by: ['book.title'] -> ['book.id']"),
+    ("User.books", "Book.title", "Book.title.desc()", "order_by: ['book.title'] -> ['book.title DESC']"),
+    # what was a name in the body of the source is another one in that of the target
+    ("User.books", '"Book.title"', "name", "order_by: ['book.title'] -> ['\"user\".name']"),
+    ("User.books", ", collection_class=set", "", "collection_class: builtins.set -> None"),
+    ("User.books", "=set", "=list", "collection_class: builtins.set -> "),
+    ("User.books", "those", "some", "doc: those written -> some written"),
+    ("User.books", "True}", "False}", "info: "),
+    ("User.edited", ", post_update=True", "", "post_update: True -> False"),
+    ("Book.editor", ", post_update=True", "", "post_update: True -> False"),
+    ("Book.cover", ", sync_backref=False", "", "sync_backref: False -> None"),
+    ("Book.cover", ", passive_updates=False", "", "passive_updates: False -> True"),
+    ("Book.cover", ", single_parent=True", "", "single_parent: True -> False"),
+    ("Book.cover", ", enable_typechecks=False", "", "enable_typechecks: False -> True"),
+    ("Book.whole", ", active_history=True", "", "active_history: True -> False"),
+    ("Book.whole", ", remote_side=[id]", "", "after: configure failed: "),
+    ("Book.parts", '"Book"', '"Book", remote_side=[id]', "after: configure failed: "),
+    ("Tag.books", '"Book"', '"Novel"', "target: models.Book -> models.Novel"),
+    ("Tag.books", '"Book"', '"Bok"', "after: configure failed: "),
 )
 
+# Mistakes which are no matter of one relationship: replacements in RIGHT, and the difference that tells it.
+LOGS = '    logs = relationship("Log", lazy="subquery", back_populates="admin")\n'
+WHOLE = '    whole = relationship("Book", remote_side=[id], active_history=True, back_populates="parts")\n'
+NOVEL = 'class Novel(Book):\n    __tablename__ = "novel"\n'
+WRONG_IN_ALL = {
+    "neither side": ({"back_populates": "doc"}, "models.Admin.logs: reverse: ['models.Log.admin'] -> []"),
+    "no reverse": ({LOGS: ""}, "after: configure failed: "),
+    "nothing left": (
+        {LOGS: "", ', back_populates="logs"': ""},
+        "models.Admin.logs: relationship: there -> missing",
+    ),
+    "another name": (
+        {"    logs =": "    log =", ', back_populates="logs"': ', back_populates="log"'},
+        "models.Admin.logs: relationship: there -> missing",
+    ),
+    "on the base class": (
+        {LOGS: "", "    books =": f"{LOGS}    books ="},
+        "models.User.logs: relationship: missing -> there",
+    ),
+    "on a subclass": (
+        {WHOLE: "", NOVEL: NOVEL + WHOLE.replace("[id]", "[Book.id]")},
+        "after: configure failed: ",
+    ),
+    "defined twice": (
+        {LOGS: LOGS + LOGS.replace('lazy="subquery", ', "")},
+        "models.Admin.logs: lazy: subquery -> select",
+    ),
+    "over a column": (
+        {LOGS: f"{LOGS}    name = relationship('Log', viewonly=True)\n"},
+        "models.Admin: attributes: ",
+    ),
+    "secondary on neither side": ({" secondary=labels,": ""}, "after: configure failed: "),
+    "other secondary on both sides": (
+        {"secondary=labels": "secondary=hidden"},
+        "models.Tag.books: secondary: labels -> hidden",
+    ),
+    "a column more": ({LOGS: f"{LOGS}    more = Column(String)\n"}, "models.Admin: attributes: "),
+    "a class less": ({NOVEL: "class Unmapped:\n"}, "models.Novel: class: there -> missing"),
+}
 
-def described(tree: Path, source: str, python: str) -> Graph:
-    tree.mkdir()
-    (tree / "models.py").write_text(source)
-    return graph_of(tree, python=python)
+
+def mistaken(where: str, old: str, new: str) -> str:
+    """RIGHT with a text replaced in one of its relationships."""
+    owner, _, name = where.partition(".")
+    start = RIGHT.index(f"    {name} = ", RIGHT.index(f"class {owner}("))
+    end = RIGHT.index(")\n", start)
+    statement = RIGHT[start:end]
+    assert old in statement
+    return RIGHT[:start] + statement.replace(old, new) + RIGHT[end:]
 
 
-@pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Graph]:
-    """The description of BEFORE by each interpreter, made when it is first asked for."""
-    return {}
+def differences(folder: Path, before: str, after: str, python: str) -> list[str]:
+    """What the probe finds between two sources of one module."""
+    answers = []
+    for name, source in (("before", before), ("after", after)):
+        (folder / name).mkdir()
+        (folder / name / "models.py").write_text(source)
+        answers.append(graph_of(folder / name, python=python))
+    return probe.compare(*answers)
+
+
+def assert_found(expected: str, found: list[str]) -> None:
+    assert any(line.startswith(expected) for line in found), found
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_the_right_conversion_passes(python: str, tmp_path: Path) -> None:
+    assert differences(tmp_path, BEFORE, RIGHT, python) == []
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize(("where", "old", "new", "expected"), WRONG, ids=lambda part: part or "nothing")
+def test_a_wrong_relationship_is_caught(
+    where: str, old: str, new: str, expected: str, python: str, tmp_path: Path
+) -> None:
+    found = differences(tmp_path, BEFORE, mistaken(where, old, new), python)
+    assert_found(expected if expected.startswith("after") else f"models.{where}: {expected}", found)
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize("mistake", WRONG_IN_ALL)
+def test_a_wrong_conversion_is_caught(mistake: str, python: str, tmp_path: Path) -> None:
+    replacements, expected = WRONG_IN_ALL[mistake]
+    wrong = RIGHT
+    for old, new in replacements.items():
+        assert old in wrong
+        wrong = wrong.replace(old, new)
+    assert_found(expected, differences(tmp_path, BEFORE, wrong, python))

@@ -12,7 +12,7 @@ from backpop.codemods.link import Project
 from backpop.codemods.plan.direction import Direction, direction_of
 from backpop.codemods.plan.joins import mirrored
 from backpop.codemods.plan.model import Refused
-from backpop.codemods.plan.move import LATE, Mover, NotAStringError, last_name
+from backpop.codemods.plan.move import LATE, Mover, NotAStringError
 from backpop.codemods.plan.pairs import Side
 from backpop.codemods.plan.policy import Policy
 from backpop.codemods.plan.reverse import INHERITED

@@ -10,10 +10,9 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 
-from backpop.codemods.facts import ClassInfo
+from backpop.codemods.facts import ClassInfo, last_name
 from backpop.codemods.link import Attribute, Project, Value
 from backpop.codemods.plan.evaluate import table_name
-from backpop.codemods.plan.move import last_name
 
 
 class Direction(Enum):

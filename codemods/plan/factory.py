@@ -6,7 +6,7 @@ import ast
 import sys
 from dataclasses import dataclass
 
-from backpop.codemods.facts import ClassInfo, Site
+from backpop.codemods.facts import ClassInfo, Site, last_name
 from backpop.codemods.link import Attribute, External, Opaque, Project, Resolved, Value
 from backpop.codemods.plan.model import Refused
 
@@ -35,7 +35,7 @@ def called_factory(project: Project, site: Site, func: ast.expr) -> Factory | No
     has_backref = site.keyword("backref") is not None
     if not has_backref:
         return None
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    name = last_name(func)
     if site.owner is not None and (factory := flask_like_factory(project, site.owner, func)) is not None:
         return factory
     call = site.node

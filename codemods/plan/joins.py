@@ -9,12 +9,12 @@ import ast
 import re
 from collections.abc import Iterator
 
-from backpop.codemods.facts import ClassInfo
+from backpop.codemods.facts import ClassInfo, last_name
 from backpop.codemods.link import External, Opaque, Project, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate, returned
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Refused
-from backpop.codemods.plan.move import Moved, Mover, NotAStringError, attribute_of_column, last_name, quoted
+from backpop.codemods.plan.move import Moved, Mover, NotAStringError, attribute_of_column, quoted
 from backpop.codemods.plan.registry import class_name
 
 _JOINS = ("primaryjoin", "secondaryjoin")

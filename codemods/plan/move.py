@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass
 
-from backpop.codemods.facts import Binding, Bound, ClassInfo, Scope
+from backpop.codemods.facts import Binding, Bound, ClassInfo, Scope, last_name
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.model import Import, Refused
@@ -429,11 +429,6 @@ def attribute_of_column(made: ClassInfo, column: str) -> str:
     if made.member(column) is not None:
         raise NotAStringError(f"{made.name}.{column} is not the column {column}")
     return column  # inherited, or added by a mixin
-
-
-def last_name(func: ast.expr) -> str:
-    """The last name of what is called: ``Column`` for ``sa.Column``."""
-    return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
 
 
 def is_mangled(name: str) -> bool:

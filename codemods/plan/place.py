@@ -7,12 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from backpop.codemods.facts import Bound, ClassInfo, Definition, is_main
+from backpop.codemods.facts import Bound, ClassInfo, Definition, is_main, last_name
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.factory import Factory, factory_of, flask_like_factory
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Import, Refused
-from backpop.codemods.plan.move import Moved, Mover, last_name
+from backpop.codemods.plan.move import Moved, Mover
 
 _SPELLINGS = ("relationship", "relation")
 # What configures all mappers when it is called (for a mapped class).

@@ -12,7 +12,7 @@ import io
 import tokenize
 
 from backpop.codemods.codes import CODES
-from backpop.codemods.facts import ClassInfo, Module, Site, read_at_once
+from backpop.codemods.facts import ClassInfo, Module, Site, last_name, read_at_once
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.carried import (
     canonical,
@@ -32,7 +32,7 @@ from backpop.codemods.plan.model import (
     Plan,
     Refused,
 )
-from backpop.codemods.plan.move import LATE, Moved, NotAStringError, free_names, last_name, quoted
+from backpop.codemods.plan.move import LATE, Moved, NotAStringError, free_names, quoted
 from backpop.codemods.plan.pairs import Pairs, Side, find_pairs, member_site
 from backpop.codemods.plan.policy import Keep, Policy
 from backpop.codemods.plan.reverse import reverse_of

@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Iterator, Sequence
 
-from backpop.codemods.facts import ClassInfo, Member, read_at_once
+from backpop.codemods.facts import ClassInfo, Member, last_name, read_at_once
 from backpop.codemods.plan.model import Argument, Reverse
 from backpop.codemods.rewrite.forward import first_line
 from backpop.codemods.rewrite.statements import TextEdit
@@ -114,8 +114,7 @@ def _anchor(made: ClassInfo, names: Sequence[str], relationships: Sequence[ast.C
 def _is_column(member: Member) -> bool:
     if member.annotation is not None and "Mapped" in ast.unparse(member.annotation):
         return True
-    func = member.value.func if isinstance(member.value, ast.Call) else None
-    name = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+    name = last_name(member.value.func) if isinstance(member.value, ast.Call) else ""
     return name in _COLUMN_MAKERS or "column" in name.lower()  # a project's own maker of columns
 
 
