@@ -1,26 +1,23 @@
 """The probe tells equal mapper graphs from different ones.
 
 A row gives the arguments of a forward relationship, those of its ``backref()``, those of an explicit reverse,
-and fields in which the two spellings differ. They are rules that hold for all versions of SQLAlchemy; to
-see that, name interpreters that have them: ``PROBE_PYTHONS=/path/one/python:/path/two/python pytest ...``.
+and fields in which the two spellings differ. They are rules that hold for all versions of SQLAlchemy.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from environments import PYTHONS
 from graph import Graph, graph_of
 
 from backpop.codemods import probe
-
-PYTHONS = os.environ.get("PROBE_PYTHONS", sys.executable).split(os.pathsep)
 
 PRELUDE = """\
 from sqlalchemy import (

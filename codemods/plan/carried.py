@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 
+from backpop.codemods.facts import last_name
 from backpop.codemods.link import Project
 from backpop.codemods.plan.direction import Direction, direction_of
 from backpop.codemods.plan.joins import mirrored
