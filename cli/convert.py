@@ -145,11 +145,11 @@ def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
     if options.quiet:
         return
     say_all(outcome.refusals)
-    if options.verbose:
-        say_all(outcome.notes)
-    else:
-        for code, count in sorted(Counter(note.code for note in outcome.notes).items()):
-            say(f"note: {code} {CODES[code].title}: {counted(count, 'place')} (--verbose lists them)")
+    # a target that may lack its source breaks a program: never hide those
+    say_all(note for note in outcome.notes if options.verbose or note.code == "BP901")
+    hidden = Counter(note.code for note in outcome.notes if not options.verbose and note.code != "BP901")
+    for code, count in sorted(hidden.items()):
+        say(f"note: {code} {CODES[code].title}: {counted(count, 'place')} (--verbose lists them)")
     done = "converted" if options.write and not failed else "can be converted"
     files = f" in {counted(len(outcome.changes), 'file')}" if outcome.changes else ""
     parts = [f"{counted(len(outcome.conversions), options.noun)} {done}{files}"]

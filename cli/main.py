@@ -296,15 +296,19 @@ def _verifying(
     alone: bool,
 ) -> Verifying | None:
     if not modules:
-        if patterns or python or setup:
+        if patterns or python is not None or setup:
             raise typer.BadParameter("there is nothing to verify without --verify MODULE")
         return None
-    from backpop.cli.verify import Verifying
+    from backpop.cli.verify import Verifying, command
 
+    try:
+        words = None if python is None else command(python)
+    except ValueError as error:
+        raise typer.BadParameter(f"--python {python!r} is no command: {error}") from error
     return Verifying(
         modules=tuple(modules),
         patterns=tuple(patterns or ()),
-        python=python,
+        python=words,
         setup=setup,
         timeout=timeout,
         alone=alone,

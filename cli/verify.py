@@ -24,7 +24,7 @@ class Verifying:
 
     modules: tuple[str, ...]
     patterns: tuple[str, ...]
-    python: str | None
+    python: tuple[str, ...] | None
     setup: str | None
     timeout: float
     alone: bool
@@ -149,9 +149,17 @@ def _subject(verifying: Verifying, files: Iterable[Path]) -> Subject:
     )
 
 
-def _interpreter(given: str | None) -> tuple[str, ...]:
+def command(text: str) -> tuple[str, ...]:
+    """The words of a command, or the path of a program. Raises ``ValueError`` if it is neither."""
+    words = (text,) if Path(text).is_file() else tuple(shlex.split(text))
+    if not words:
+        raise ValueError("it is empty")
+    return words
+
+
+def _interpreter(given: tuple[str, ...] | None) -> tuple[str, ...]:
     if given is not None:
-        return (given,) if Path(given).exists() else tuple(shlex.split(given))
+        return given
     active = os.environ.get("VIRTUAL_ENV")
     if active:
         place = ("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, last_name
 
@@ -107,7 +108,7 @@ class Project:
 
     ``data`` holds the bytes of the files that may define models, ``paths`` all that were found;
     ``load`` parses one, and returns None for a file that cannot be read (and has been reported);
-    ``search`` gives the other files, those without ``data``, whose bytes are as wanted.
+    ``others`` reads the other files, those without ``data``.
     """
 
     def __init__(
@@ -116,13 +117,13 @@ class Project:
         root: str,
         data: Mapping[str, bytes],
         load: Callable[[Layout], Module | None],
-        search: Callable[[Callable[[bytes], bool]], list[str]],
+        others: Callable[[], Iterator[tuple[str, bytes]]],
     ) -> None:
         self.paths = paths
         self.root = root
         self.data = data
         self._load = load
-        self._search = search
+        self._others = others
         self._modules: dict[str, Module | None] = {}
         self._resolving: set[tuple[int, str]] = set()
         self._following_call = False
@@ -167,7 +168,7 @@ class Project:
 
     def files_where(self, wanted: Callable[[bytes], bool]) -> list[str]:
         """The files whose bytes are as wanted, sorted."""
-        return sorted([*(path for path, data in self.data.items() if wanted(data)), *self._search(wanted)])
+        return sorted(path for path, data in chain(self.data.items(), self._others()) if wanted(data))
 
     def _find_layout(self, name: str, level: int, importer: Module) -> Layout | None:
         parts = tuple(name.split(".")) if name else ()
@@ -343,19 +344,16 @@ class Project:
         """Files by the classes that they define, and by the last name of each base."""
         names: dict[str, list[str]] = {}
         bases: dict[str, list[str]] = {}
-        for path, data in self.data.items():
-            for match in _CLASS.finditer(data):
+        for path, data in chain(self.data.items(), self._others()):
+            for match in _CLASS.finditer(data) if b"class " in data else ():
                 names.setdefault(match[1].decode(errors="replace"), []).append(path)
                 for base in _BASE.findall(match[2] or b""):
                     bases.setdefault(_without_alias(base, data).decode(errors="replace"), []).append(path)
         return names, bases
 
     def classes_named(self, name: str) -> list[ClassInfo]:
-        """Every class of this simple name in the files that may define models, else in all files."""
-        paths = self._class_index[0].get(name)
-        if paths is None:
-            statement = b"class " + name.encode()
-            paths = self._class_index[0][name] = self._search(lambda data: statement in data)
+        """Every class of this simple name."""
+        paths = self._class_index[0].get(name, ())
         return [made for module in self._modules_of(paths) for made in module.classes if made.name == name]
 
     def _modules_of(self, paths: Sequence[str]) -> Iterator[Module]:
@@ -561,6 +559,23 @@ class Project:
                 )
                 if package is not None:
                     yield package
+
+    def is_imported_with(self, module: Module, goal: Module, most: int = 60) -> bool:
+        """Whether importing a module, and the packages around it, imports another one, directly or not.
+
+        Looks at ``most`` modules at most, those that are nearest.
+        """
+        waiting = [module.path, *(package.path for package in self.packages_around(module))]
+        found = set(waiting)
+        for _ in range(most):
+            if goal.path in found or not waiting:
+                break
+            current = self.module(waiting.pop(0))
+            fresh = self.imports(current) - found if current else frozenset()
+            found |= fresh
+            # packages first: that is where projects gather their models
+            waiting = sorted([*waiting, *fresh], key=lambda path: not path.endswith("__init__.py"))
+        return goal.path in found
 
     def reaches(self, start: str, goal: str) -> bool:
         """Whether importing one file of the project imports another, directly or not."""

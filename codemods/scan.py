@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backpop.codemods.facts import Module
@@ -67,10 +67,10 @@ def scan(files: Sequence[str], root: str, search: Search = BACKREFS) -> Scan:
             problems.append(Report(place.path, 1, 1, "BP002", str(error)))
         return None
 
-    def find(wanted: Callable[[bytes], bool]) -> list[str]:
-        return [path for path in files if path not in data and wanted(_read(path, []) or b"")]
+    def others() -> Iterator[tuple[str, bytes]]:
+        return ((path, _read(path, []) or b"") for path in files if path not in data)
 
-    return Scan(Project(files, root, data, load, find), mentions, problems)
+    return Scan(Project(files, root, data, load, others), mentions, problems)
 
 
 def _read(path: str, problems: list[Report]) -> bytes | None:

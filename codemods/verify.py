@@ -113,7 +113,9 @@ def prove(subject: Subject, outcome: Outcome) -> Proof:
             found = _not_served(compared, outcome)
             if verification.identical and not found:
                 break
-            found = found or _guilty(models, compared, outcome)
+            if not found:
+                models.check_steady()
+                found = _guilty(models, compared, outcome)
     except _StuckError as stuck:
         verification = Verification(error=stuck.failure)
     return Proof(outcome, verification, tuple(aside))
@@ -141,6 +143,7 @@ class _Models:
         self.before = before
         self.answer = ask(subject, before)
         self._alone: dict[str, Any] = {}
+        self._steady = False
         if "error" in self.answer:
             raise _StuckError(failure_of("before", self.answer["error"]))
 
@@ -211,6 +214,9 @@ class _Models:
 
     def check_steady(self) -> None:
         """Raise :class:`_StuckError` if the same files are not described the same once more."""
+        if self._steady:
+            return
+        self._steady = True
         differences = probe.differences(self.answer, ask(self.subject, self.before))
         if differences:
             reason = f"the same files are described differently each time: {differences[0]}"
@@ -350,7 +356,6 @@ def _cut_off(conversion: Conversion, known: Mapping[str, frozenset[tuple[str, st
 
 def _guilty_by_trial(models: _Models, compared: _Compared, outcome: Outcome) -> SetAside:
     """The first conversion that makes a difference when those before it, which make none, are made too."""
-    models.check_steady()
     sites = _by_site(outcome.conversions)
     order = list(sites)
     alone = list(compared.known)

@@ -224,12 +224,12 @@ WRONG = (
 
 # Mistakes which are no matter of one relationship: replacements in RIGHT, and the difference that tells it.
 LOGS = '    logs = relationship("Log", lazy="subquery", back_populates="admin")\n'
-FOLLOWERS = ('primaryjoin="User.id == following.c.to_id"', 'secondaryjoin="User.id == following.c.from_id"')
+SWAPPED = 'join="User.id == following.c.to_id"\n        , secondaryjoin="User.id == following.c.from_id"'
 WHOLE = '    whole = relationship("Book", remote_side=[id], active_history=True, back_populates="parts")\n'
 NOVEL = 'class Novel(Book):\n    __tablename__ = "novel"\n'
 WRONG_IN_ALL = {
     "many-to-many not swapped": (
-        {f"{FOLLOWERS[0]},": f"{FOLLOWERS[1]},", f"{FOLLOWERS[1]}\n": f"{FOLLOWERS[0]}\n"},
+        {SWAPPED: SWAPPED.replace("to_id", "?").replace("from_id", "to_id").replace("?", "from_id")},
         "models.User.followers: primaryjoin: ",
     ),
     "neither side": (

@@ -101,28 +101,17 @@ def report_at(site: Site, code: str, detail: str) -> Report:
 
 
 def _notes(project: Project, conversions: list[Expansion]) -> list[Report]:
-    """A note for each pair of modules where the target may come to be used without the source."""
-    notes: dict[tuple[str, str], Report] = {}
+    """A note for each module of targets that may come to be used without the sources that they now need."""
+    needed: dict[Module, dict[Module, Expansion]] = defaultdict(dict)
     for conversion in conversions:
         source, target = conversion.source.module, conversion.target.module
-        if source is target or (target.path, source.path) in notes or _imported(project, target, source):
-            continue
-        line = conversion.target.node.lineno
-        notes[target.path, source.path] = Report(
-            target.path,
-            line,
-            conversion.target.node.col_offset + 1,
-            "BP901",
-            f"{conversion.target.name} now needs {source.shown}, which nothing in {target.shown} imports",
-        )
-    return list(notes.values())
-
-
-def _imported(project: Project, target: Module, source: Module) -> bool:
-    """Whether the target's module, or a package around it, imports the source's module."""
-    if source.path in project.imports(target):
-        return True
-    return any(
-        source.path == package.path or source.path in project.imports(package)
-        for package in project.packages_around(target)
-    )
+        if source is not target and not project.is_imported_with(target, source):
+            needed[target].setdefault(source, conversion)
+    notes = []
+    for target, sources in needed.items():
+        names = ", ".join(sorted(source.shown for source in sources))
+        for first in list(sources.values())[:1]:
+            node = first.target.node
+            detail = f"nothing that {target.shown} or its packages import imports {names}"
+            notes.append(Report(target.path, node.lineno, node.col_offset + 1, "BP901", detail))
+    return notes

@@ -26,10 +26,19 @@ def early_uses(project: Project, conversions: Sequence[Collapse]) -> list[Report
         wanted[conversion.reverse_name].add(conversion.target)
     if not wanted:
         return []
-    names = re.compile(rb"\.\s*(?:%s)\b" % b"|".join(sorted(name.encode() for name in wanted)))
-    classes = re.compile(rb"\b(?:%s)\b" % b"|".join(sorted(_class_names(project, conversions))))
+    attributes = b"|".join(sorted(name.encode() for name in wanted))
+    classes = b"|".join(sorted(set(_class_names(project, conversions))))
+    quick = re.compile(rb"\.\s*(?:%s)\b" % attributes)
+    renaming = re.compile(rb"\b(?:%s)\s+as\s+(\w+)" % classes)
+
+    def may_use(data: bytes) -> bool:
+        if not quick.search(data):
+            return False
+        owners = b"|".join([classes, *renaming.findall(data)])
+        return re.search(rb"\b(?:%s)\s*\.\s*(?:%s)\b" % (owners, attributes), data) is not None
+
     notes: list[Report] = []
-    for path in project.files_where(lambda data: bool(names.search(data) and classes.search(data))):
+    for path in project.files_where(may_use):
         module = project.module(path)
         if module is not None:
             notes += _in_module(project, module, wanted)

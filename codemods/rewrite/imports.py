@@ -344,12 +344,30 @@ def _exported(project: Project, module: Module, name: str) -> bool:
         isinstance(node, ast.Constant) and node.value == name for node in ast.walk(module.tree)
     ):
         return True
-    word, home = name.encode(), module.parts[-1].encode() if module.parts else b""
-    for path in project.files_where(lambda data: home in data and (word in data or b"import *" in data)):
+    for path in project.files_where(_taker_of(module, name.encode())):
         other = project.module(path)
         if other is None or (other is not module and _takes(project, other, module, name)):
             return True
     return False
+
+
+def _taker_of(module: Module, word: bytes) -> Callable[[bytes], bool]:
+    """Whether the bytes of a file show that it may take a name from a module: ``from home import``, or
+    ``home.name``, with ``home`` perhaps under another name."""
+    home = module.parts[-1].encode() if module.parts else b""
+    relative = module.name == "__init__"  # then also ``from . import``
+    importing = re.compile(rb"\bfrom\s+[\w.]*(?:\b%s%s)\s+import\b" % (home, rb"|\." if relative else b""))
+    renaming = re.compile(rb"\b%s\s+as\s+(\w+)" % home)
+
+    def may_take(data: bytes) -> bool:
+        if (home not in data and not relative) or (word not in data and b"import *" not in data):
+            return False
+        if importing.search(data):
+            return True
+        owners = b"|".join([home, *renaming.findall(data)])
+        return re.search(rb"\b(?:%s)\.%s\b" % (owners, word), data) is not None
+
+    return may_take
 
 
 def _takes(project: Project, other: Module, module: Module, name: str) -> bool:
