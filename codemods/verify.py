@@ -100,13 +100,13 @@ def prove(subject: Subject, outcome: Outcome) -> Proof:
     aside: list[SetAside] = []
     try:
         models = _Models(subject, {})
-        verification = models.nothing_changed()
         found = _uncovered(models, outcome)
         while True:
             if found:
                 aside += found
                 outcome = outcome.without({one.conversions[0].site: (one.code, one.detail) for one in found})
             if not outcome.conversions:
+                verification = models.nothing_changed()
                 break
             compared = models.compared(_files(outcome.changes))
             verification = compared.verification

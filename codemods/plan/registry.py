@@ -33,8 +33,9 @@ def class_name(project: Project, made: ClassInfo) -> str:
     rivals = [
         other
         for other in project.meets(made, made.name)
-        # two modules of one name cannot be imported together
-        if other is not made and (other.module is made.module or project.import_name(other.module) != parts)
+        # two modules of one name cannot be imported together; without a package, the name is not all known
+        if other is not made
+        and (other.module is made.module or len(parts) == 1 or project.import_name(other.module) != parts)
     ]
     if not rivals:
         return made.name
