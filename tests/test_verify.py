@@ -254,7 +254,7 @@ def test_all_modules_that_cannot_be_imported_are_named(shop: Path) -> None:
     assert "error: shop.old cannot be imported: ModuleNotFoundError" in done.stderr
     assert "  shop.older: ModuleNotFoundError: No module named 'missing'\n" in done.stderr
     assert "--verify-pattern '!shop.old'" in done.stderr
-    patterns = ("--verify-pattern", "!shop.old*")
+    patterns: tuple[str, ...] = ("--verify-pattern", "!shop.old*")
     assert backpop("verify", "shop", *patterns, cwd=shop).returncode == 0
     patterns = ("--verify-pattern", "*.author", "--verify-pattern", "*.book")
     assert backpop("verify", "shop", *patterns, cwd=shop).returncode == 0

@@ -113,7 +113,9 @@ def inherited_arguments(project: Project, kept: Side, removed: Side) -> dict[str
     try:
         joins = mirrored(project, mover_between(project, kept, removed), forward)
     except Refused as refused:
-        raise Refused("BP804", f"{kept.title}: {refused.detail}") from refused
+        if refused.code != "BP503":  # for a reverse that has yet to be written: this one is unambiguous
+            raise Refused("BP804", f"{kept.title}: {refused.detail}") from refused
+        joins = {}
     found = {key: parsed(moved.text) for key, moved in joins.items()}
     given = given_arguments(kept)
     return found | {key: given[key] for key in INHERITED if key in given}
