@@ -62,18 +62,25 @@ def _line(project: Project, made: ClassInfo) -> set[ClassInfo]:
 
 
 def _of_self_reference(made: ClassInfo, given: dict[str, ast.expr]) -> Direction | None:
-    join = ast.unparse(given["primaryjoin"]) if "primaryjoin" in given else ""
-    marked = re.findall(r"\bremote\((?:foreign\()?([\w.]+)", join)
-    if not marked and "remote_side" in given:
-        marked = re.findall(r"[A-Za-z_][\w.]*", ast.unparse(given["remote_side"]))
-    if not marked:
+    join = _code(given["primaryjoin"]) if "primaryjoin" in given else ""
+    remote = re.findall(r"\bremote\((?:foreign\()?([\w.]+)", join)
+    if not remote and "remote_side" in given:
+        remote = _names(given["remote_side"])
+    if not remote:
         return None if join else Direction.ONE_TO_MANY
-    keys = set(_key_columns(made))
-    return (
-        Direction.ONE_TO_MANY
-        if any(name.rpartition(".")[2] in keys for name in marked)
-        else Direction.MANY_TO_ONE
-    )
+    foreign = re.findall(r"\bforeign\((?:remote\()?([\w.]+)", join)
+    if not foreign and "foreign_keys" in given:
+        foreign = _names(given["foreign_keys"])
+    keys = {name.rpartition(".")[2] for name in foreign} or set(_key_columns(made))
+    if not keys:
+        return None
+    marked = {name.rpartition(".")[2] for name in remote}
+    return Direction.ONE_TO_MANY if marked & keys else Direction.MANY_TO_ONE
+
+
+def _names(expr: ast.expr) -> list[str]:
+    """The names, with their dots, in an expression or in the string that stands for one."""
+    return re.findall(r"[A-Za-z_][\w.]*", _code(expr))
 
 
 def _key_columns(made: ClassInfo) -> Iterator[str]:
@@ -89,8 +96,7 @@ def _key_columns(made: ClassInfo) -> Iterator[str]:
 def _foreign_side(given: dict[str, ast.expr], source: ClassInfo, target: ClassInfo) -> ClassInfo | None:
     """The class whose columns a relationship itself says are the foreign keys."""
     if "foreign_keys" in given:
-        text = _code(given["foreign_keys"])
-        names = re.findall(r"[A-Za-z_][\w.]*", text)
+        names = _names(given["foreign_keys"])
     elif "primaryjoin" in given:
         names = re.findall(r"\bforeign\((?:remote\()?([\w.]+)", _code(given["primaryjoin"]))
     else:

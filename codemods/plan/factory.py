@@ -141,7 +141,7 @@ def refuse_mention(project: Project, site: Site) -> None:
         raise Refused("BP306", "backref in sa_relationship_kwargs")
     if isinstance(site.node, ast.Subscript) and "relationship" in source and "sqlalchemy" in source:
         raise Refused("BP103", "backref is put into a dictionary")
-    if isinstance(site.node, ast.Dict) and isinstance(site.stmt, ast.Assign) and _splatted(site):
+    if isinstance(site.node, ast.Dict) and "sqlalchemy" in source and "relationship" in source:
         raise Refused("BP103", "backref stands in a dictionary of arguments")
 
 
