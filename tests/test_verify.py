@@ -295,13 +295,19 @@ def test_an_interrupted_run_leaves_no_process(shop: Path, signum: int, status: i
     pids = shop / "pids"
     write(shop / "shop", {"review": HANGING.format(pids=str(pids))})
     command = [sys.executable, "-m", "backpop.cli", "to-back-populates", "--verify", "shop", "--write"]
+    # a test run in the background of a shell ignores SIGINT, and would hand that on
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(command, cwd=shop, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-        deadline = time.monotonic() + 30
-        while not (pids.exists() and pids.read_text()):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(signum)
-        output, _ = process.communicate(timeout=30)
+        signal.signal(signal.SIGINT, before)
+        try:
+            deadline = time.monotonic() + 30
+            while not (pids.exists() and pids.read_text()):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            process.send_signal(signum)
+            output, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == status
     assert b"Traceback" not in output
     assert_ended(int(pids.read_text()))
