@@ -165,4 +165,5 @@ def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
 
 
 def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 file``, ``2 files``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backpop.cli.config import line_length_of
-from backpop.cli.convert import printable, say, shown
+from backpop.cli.convert import counted, printable, say, shown
 from backpop.cli.exits import Exit, exit_status
 from backpop.codemods.ask import Failure, Subject, source_roots
 from backpop.codemods.run import Outcome, Settings, to_back_populates
@@ -145,7 +145,7 @@ def _subject(verifying: Verifying, files: Iterable[Path]) -> Subject:
         environment={"PYTHONHASHSEED": "0", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         timeout=verifying.timeout,
         alone=verifying.alone,
-        jobs=os.cpu_count() or 1,
+        jobs=min(os.cpu_count() or 1, 8),
     )
 
 
@@ -195,8 +195,9 @@ def _say_result(proof: Proof) -> None:
 
 def _say_verification(verification: Verification) -> None:
     number = len(verification.differences)
-    found = f"{number} difference{'' if number == 1 else 's'}" if number else "identical"
-    say(f"{verification.relationships} relationships, {verification.sides} sides: {found}")
+    found = counted(number, "difference") if number else "identical"
+    relationships = counted(verification.relationships, "relationship")
+    say(f"{relationships}, {counted(verification.sides, 'side')}: {found}")
     for note in verification.notes:
         say(printable(f"note: {note}"))
 
@@ -226,9 +227,9 @@ def _failure_lines(failure: Failure, subject: Subject, where: str) -> Iterator[s
     if failure.output:
         yield "  the process printed:"
         yield from (f"    {line}" for line in failure.output)
-    yield f"  the interpreter: {python}"
     if failure.reason.startswith("ModuleNotFoundError"):
         yield f"  sys.path: {os.pathsep.join(failure.sys_path)}"
+    yield f"  the interpreter: {python} (--python names another)"
 
 
 def _listed(lines: Sequence[str], what: str, most: int = 10) -> Iterator[str]:

@@ -137,7 +137,8 @@ def ask(
             found = json.loads(answer.read_text("utf-8"))
         else:
             reason = f"the process ended without an answer, with status {status}"
-            found = {"error": {"stage": "process", "module": None, "type": "ProcessError", "message": reason}}
+            found = {"error": {"stage": "process", "module": None, "reason": reason}}
+            found["error"] |= {"type": "ProcessError", "message": reason}
         if "error" in found:
             found["error"]["output"] = _end_of(output)
         return found

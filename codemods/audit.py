@@ -14,7 +14,14 @@ from pathlib import Path
 from backpop.codemods.codes import CODES
 from backpop.codemods.facts import ClassInfo, Module, Site
 from backpop.codemods.link import Project
-from backpop.codemods.plan.carried import annotated_arguments, given_arguments, mirrors, telling, way_of
+from backpop.codemods.plan.carried import (
+    annotated_arguments,
+    annotated_way,
+    given_arguments,
+    mirrors,
+    telling,
+    way_of,
+)
 from backpop.codemods.plan.direction import Direction, direction_of
 from backpop.codemods.plan.forward import Forward, recognise
 from backpop.codemods.plan.model import Refused, Report
@@ -207,7 +214,8 @@ def _direction(project: Project, side: Side, other: Side | None = None) -> str:
     if other is None:
         way = direction_of(project, side.owner, side.target, side.arguments)
         return _label(way, _arguments(side))
-    return _label(way_of(project, side, other), _arguments(side), _arguments(other))
+    way = way_of(project, side, other) or annotated_way(side, other)
+    return _label(way, _arguments(side), _arguments(other))
 
 
 def _arguments(side: Side) -> dict[str, ast.expr]:

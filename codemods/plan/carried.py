@@ -28,13 +28,16 @@ _OF_DATACLASSES = frozenset(
 
 
 def way_of(project: Project, side: Side, other: Side) -> Direction | None:
-    """Which way one side of a pair points, as far as either of them tells."""
+    """Which way one side of a pair points, as far as the foreign keys or joins of either of them tell."""
     way = direction_of(project, side.owner, side.target, side.arguments)
     if way is not None:
         return way
     back = direction_of(project, other.owner, other.target, other.arguments)
-    if back is not None:
-        return back.opposite
+    return back.opposite if back is not None else None
+
+
+def annotated_way(side: Side, other: Side) -> Direction | None:
+    """Which way one side of a pair is likely to point, by their annotations."""
     for one, answer in ((side, Direction.MANY_TO_ONE), (other, Direction.ONE_TO_MANY)):
         if one.annotation is not None:
             try:
@@ -87,14 +90,16 @@ def needed_options(project: Project, kept: Side, removed: Side, policy: Policy) 
                 options[key] = value
         elif canonical(mover, key, value) != canonical(mover, key, inherited[key]):
             raise Refused("BP804", f"{key} of {removed.title} and of {kept.title}")
-    for key in inherited.keys() - given.keys():
-        if key not in {*INHERITED, "foreign_keys"}:
+    for key in inherited:
+        if key not in {*given, *INHERITED, "foreign_keys"}:
             raise Refused("BP804", f"only {kept.title} gives {key}")
-        options[key] = parsed(repr(INHERITED.get(key)))
+        if key not in given:
+            options[key] = parsed(repr(INHERITED.get(key)))
     if "secondary" in options:
         raise Refused("BP804", f"only {removed.title} gives secondary")
-    for key in options.keys() & _OF_DATACLASSES:
-        raise Refused("BP806", f"{removed.title} has {key}")
+    for key in options:
+        if key in _OF_DATACLASSES:
+            raise Refused("BP806", f"{removed.title} has {key}")
     if options and removed.factory != kept.factory:
         raise Refused("BP814", f"{removed.title} is made by another function than {kept.title}")
     kept_back = given_arguments(kept).get("passive_updates")

@@ -62,13 +62,13 @@ def _line(project: Project, made: ClassInfo) -> set[ClassInfo]:
 
 
 def _of_self_reference(made: ClassInfo, given: dict[str, ast.expr]) -> Direction | None:
-    join = _code(given["primaryjoin"]) if "primaryjoin" in given else ""
-    remote = re.findall(r"\bremote\((?:foreign\()?([\w.]+)", join)
+    join = given.get("primaryjoin")
+    remote = _marked(join, "remote")
     if not remote and "remote_side" in given:
         remote = _names(given["remote_side"])
     if not remote:
-        return None if join else Direction.ONE_TO_MANY
-    foreign = re.findall(r"\bforeign\((?:remote\()?([\w.]+)", join)
+        return Direction.ONE_TO_MANY if join is None else None
+    foreign = _marked(join, "foreign")
     if not foreign and "foreign_keys" in given:
         foreign = _names(given["foreign_keys"])
     keys = {name.rpartition(".")[2] for name in foreign} or set(_key_columns(made))
@@ -76,6 +76,24 @@ def _of_self_reference(made: ClassInfo, given: dict[str, ast.expr]) -> Direction
         return None
     marked = {name.rpartition(".")[2] for name in remote}
     return Direction.ONE_TO_MANY if marked & keys else Direction.MANY_TO_ONE
+
+
+def _marked(join: ast.expr | None, mark: str) -> list[str]:
+    """The columns within ``remote()`` or ``foreign()`` in a join, or in the string that stands for one."""
+    if join is None:
+        return []
+    try:
+        tree: ast.AST = ast.parse(_code(join).strip())
+    except SyntaxError:
+        return []
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and last_name(node.func) == mark and node.args:
+            inner = node.args[0]
+            while isinstance(inner, ast.Call) and last_name(inner.func) in {"remote", "foreign"}:
+                inner = inner.args[0]
+            found.append(ast.unparse(inner))
+    return found
 
 
 def _names(expr: ast.expr) -> list[str]:
@@ -98,7 +116,7 @@ def _foreign_side(given: dict[str, ast.expr], source: ClassInfo, target: ClassIn
     if "foreign_keys" in given:
         names = _names(given["foreign_keys"])
     elif "primaryjoin" in given:
-        names = re.findall(r"\bforeign\((?:remote\()?([\w.]+)", _code(given["primaryjoin"]))
+        names = _marked(given["primaryjoin"], "foreign")
     else:
         return None
     owners = {made for name in names if (made := _owner(name, source, target)) is not None}

@@ -104,6 +104,8 @@ def side_of(project: Project, site: Site) -> Side | None:
     argument = arguments.pop("argument", None) or annotated_target(project, site)
     target, by_string = find_target(project, site.owner, site.owner.body, argument)
     name = partner if isinstance(partner, str) and partner else None
+    if name is not None and "backref" in arguments:
+        raise Refused("BP106", "backref and back_populates on one relationship")
     return Side(site, call, site.owner, site.attribute, factory, target, by_string, name, arguments)
 
 

@@ -15,6 +15,7 @@ from backpop.codemods.codes import CODES
 from backpop.codemods.facts import ClassInfo, Module, Site, last_name, read_at_once
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.carried import (
+    annotated_way,
     canonical,
     given_arguments,
     mover_between,
@@ -56,11 +57,14 @@ def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> 
         else:
             conversions.append(conversion)
     for pair in found.pairs:
-        kept, removed = choose(project, pair, policy)
+        kept, removed = pair
         try:
+            kept, removed = choose(project, pair, policy)
             conversions.append(_collapse(project, found, kept, removed, policy))
         except Refused as refused:
             reports.append(report_at(removed.site, refused.code, refused.detail))
+        except RecursionError:
+            reports.append(report_at(removed.site, "BP602", "it is nested too deeply"))
     conversions.sort(key=lambda one: (one.home.path, one.site.stmt.lineno))
     notes = [report for report in reports if report.code.startswith("BP9")]
     return Plan(
@@ -77,7 +81,10 @@ def _collapse(project: Project, found: Pairs, kept: Side, removed: Side, policy:
         raise Refused("BP803", f"{third.title} at {third.where} is the third")
     if "secondary" in given_arguments(removed) and not policy.many_to_many:
         raise Refused("BP904", f"{kept.title} <-> {removed.title}")
-    check_removable(project, removed, policy)
+    check_removable(project, removed)
+    for side in (removed, kept):
+        if side.annotation is not None and not policy.drop_annotations:
+            raise Refused("BP805", f"{side.title}: {ast.unparse(side.annotation)}")
     options = needed_options(project, kept, removed, policy)
     if options and not policy.options:
         raise Refused("BP905", f"{removed.title}: {', '.join(options)}")
@@ -136,7 +143,7 @@ def choose(project: Project, pair: tuple[Side, Side], policy: Policy) -> tuple[S
         )
         if second_can_go != first_can_go:
             return (first, second) if second_can_go else (second, first)
-    way = way_of(project, first, second)
+    way = way_of(project, first, second) or annotated_way(first, second)
     if way in {Direction.ONE_TO_MANY, Direction.MANY_TO_ONE}:
         wanted = Direction.MANY_TO_ONE if policy.keep is Keep.SCALAR else Direction.ONE_TO_MANY
         return (first, second) if way is wanted else (second, first)
@@ -215,13 +222,10 @@ def _backref_function(project: Project, kept: Side) -> Moved:
 # -- what may go
 
 
-def check_removable(project: Project, side: Side, policy: Policy) -> None:
+def check_removable(project: Project, side: Side) -> None:
     """Raise :class:`Refused` if the statement of a side holds more than the relationship."""
-    if side.annotation is not None:
-        if _is_dataclass(project, side.owner):
-            raise Refused("BP806", f"{side.title} is a field of it")
-        if not policy.drop_annotations:
-            raise Refused("BP805", f"{side.title}: {ast.unparse(side.annotation)}")
+    if side.annotation is not None and _is_dataclass(project, side.owner):
+        raise Refused("BP806", f"{side.title} is a field of {side.owner.name}")
     stmt, source = side.site.stmt, side.owner.module.source
     last = stmt.end_lineno or stmt.lineno
     text = source.text[source.line_starts[stmt.lineno - 1] : source.line_end(last)].lstrip()
@@ -310,7 +314,7 @@ def _finished(project: Project, removed: Side) -> Collapse | None:
         if {key: canonical(mover, key, value) for key, value in moved.items()} == {
             key: canonical(mover, key, value) for key, value in given.items()
         }:
-            check_removable(project, removed, policy)
+            check_removable(project, removed)
             check_name(project, removed)
             return _made(project, kept, removed, {}, done=True)
     return None

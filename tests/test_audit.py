@@ -1,0 +1,238 @@
+"""The inventory of relationships: what is listed, what is recommended, and what is pointed out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from test_cli import backpop
+
+from backpop.codemods.audit import Entry, audit
+from backpop.codemods.plan.policy import Style
+
+HEAD = """\
+from sqlalchemy import Column, ForeignKey, Integer, Table
+from sqlalchemy.orm import Mapped, backref, declarative_base, relationship
+
+Base = declarative_base()
+ASSOCIATION = Table(
+    "association", Base.metadata, Column("a", ForeignKey("parent.id")), Column("b", ForeignKey("child.id"))
+)
+"""
+
+
+def _models(parent: str, child: str) -> str:
+    return f"""{HEAD}
+
+class Parent(Base):
+    __tablename__ = "parent"
+    id = Column(Integer, primary_key=True)
+    {parent}
+
+
+class Child(Base):
+    __tablename__ = "child"
+    id = Column(Integer, primary_key=True)
+    parent_id = Column(ForeignKey("parent.id"))
+    {child}
+"""
+
+
+def _only(folder: Path, parent: str, child: str) -> Entry:
+    (folder / "models.py").write_text(_models(parent, child))
+    found = audit([folder])
+    assert not found.problems
+    (entry,) = found.entries
+    return entry
+
+
+CHILDREN = 'relationship("Child", back_populates="parent")'
+PARENT = 'relationship("Parent", back_populates="children")'
+
+
+@pytest.mark.parametrize(
+    ("parent", "child", "style", "direction", "reasons", "recommended"),
+    [
+        (f"children = {CHILDREN}", f"parent = {PARENT}", "back_populates", "one-to-many", [], "backref"),
+        (
+            'children = relationship("Child", backref="parent")',
+            "pass",
+            "backref",
+            "one-to-many",
+            [],
+            "backref",
+        ),
+        (
+            "pass",
+            'parent = relationship("Parent", backref=backref("child", uselist=False))',
+            "backref",
+            "one-to-one",
+            ["arguments in backref(): uselist"],
+            "back_populates",
+        ),
+        (
+            "pass",
+            'parent = relationship("Parent", backref=backref("children", uselist=True))',
+            "backref",
+            "many-to-one",
+            [],
+            "backref",
+        ),
+        (
+            'children = relationship("Child", back_populates="parent", cascade="all")',
+            'parent = relationship("Parent", back_populates="children", lazy="joined")',
+            "back_populates",
+            "one-to-many",
+            ["arguments of Child.parent: lazy"],
+            "back_populates",
+        ),
+        (
+            'children = relationship("Child", secondary=ASSOCIATION, back_populates="parents")',
+            'parents = relationship("Parent", secondary="association", back_populates="children")',
+            "back_populates",
+            "many-to-many",
+            ["many-to-many"],
+            "back_populates",
+        ),
+        (
+            f'children: Mapped[list["Child"]] = {CHILDREN}',
+            f'parent: Mapped["Parent"] = {PARENT}',
+            "back_populates",
+            "one-to-many",
+            ["typed"],
+            "back_populates",
+        ),
+        (
+            f"children = {CHILDREN}",
+            f"parent = {PARENT}  # the only one",
+            "back_populates",
+            "one-to-many",
+            ["comment or docstring would be lost (BP807)"],
+            "back_populates",
+        ),
+        ('children = relationship("Child")', "pass", "no-counterpart", "one-to-many", [], None),
+        (
+            'children = relationship("Nobody", backref="parent")',
+            "pass",
+            "backref",
+            "",
+            ["target class is not found (BP201)"],
+            "back_populates",
+        ),
+    ],
+)
+def test_what_is_said_of_a_pair(
+    tmp_path: Path,
+    parent: str,
+    child: str,
+    style: str,
+    direction: str,
+    reasons: list[str],
+    recommended: str | None,
+) -> None:
+    entry = _only(tmp_path, parent, child)
+    assert entry.style is Style(style)
+    assert entry.direction == direction
+    assert list(entry.reasons) == reasons
+    assert entry.recommended is (Style(recommended) if recommended else None)
+    assert not entry.mistake
+
+
+@pytest.mark.parametrize(
+    ("parent", "child", "style", "mistake"),
+    [
+        (
+            f"children = {CHILDREN}",
+            'parent = relationship("Parent")',
+            "one-sided",
+            "Parent.children names Child.parent, which is no relationship that names it",
+        ),
+        (
+            'children = relationship("Child")',
+            'parent = relationship("Parent")',
+            "no-counterpart",
+            "Parent.children and Child.parent are inverses of each other and do not say so",
+        ),
+    ],
+)
+def test_likely_mistakes(tmp_path: Path, parent: str, child: str, style: str, mistake: str) -> None:
+    entry = _only(tmp_path, parent, child)
+    assert entry.style is Style(style)
+    assert entry.mistake == mistake
+    assert entry.recommended is Style.BACK_POPULATES
+
+
+@pytest.mark.parametrize(
+    ("parent", "child"),
+    [
+        ('children = relationship("Child", viewonly=True)', 'parent = relationship("Parent")'),
+        ('children = relationship("Child", overlaps="parent")', 'parent = relationship("Parent")'),
+        (
+            'children = relationship("Child", secondary=ASSOCIATION)',
+            'parent = relationship("Parent")',
+        ),
+    ],
+)
+def test_relationships_that_are_no_inverses_are_no_mistake(tmp_path: Path, parent: str, child: str) -> None:
+    (tmp_path / "models.py").write_text(_models(parent, child))
+    assert [entry.mistake for entry in audit([tmp_path]).entries] == ["", ""]
+
+
+def test_a_third_that_writes_the_same_columns(tmp_path: Path) -> None:
+    (tmp_path / "models.py").write_text(
+        _models(
+            f'children = {CHILDREN}\n    first = relationship("Child", uselist=False)', f"parent = {PARENT}"
+        )
+    )
+    _, entry = audit([tmp_path]).entries
+    assert entry.mistake == "Parent.first writes the same columns as Child.parent at models.py:21"
+
+
+def test_the_table(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    (folder / "models.py").write_text(_models(f"children = {CHILDREN}", f"parent = {PARENT}"))
+    (folder / "pets.py").write_text(
+        """from sqlalchemy.orm import relationship
+
+from shop.models import Base
+
+
+class Pet(Base):
+    __tablename__ = "pet"
+    parent_id = Column(ForeignKey("parent.id"), primary_key=True)
+    parent = relationship("Parent", back_populates="pets")
+"""
+    )
+    done = backpop("audit", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    table = """\
+ Relationship       Counterpart        Direction    Style           Kind    Recommended
+ Parent.children    Child.parent       one-to-many  back_populates  simple  backref
+ shop/models.py:13  shop/models.py:20
+ Pet.parent         Parent.pets        many-to-one  one-sided               back_populates
+ shop/pets.py:9     shop/models.py:10
+
+Likely mistakes:
+  shop/pets.py:9: Pet.parent names Parent.pets, which is no relationship that names it
+
+backref         0
+back_populates  1  1 simple, 0 complex
+one-sided       1
+no counterpart  0
+By the guidance 1 pair would be a backref (to-backref).
+"""
+    assert done.stdout == table
+    filtered = backpop("audit", "--style", "one-sided", "shop", cwd=tmp_path).stdout
+    assert "Pet.parent" in filtered
+    assert "Parent.children" not in filtered
+
+
+def test_problems_go_to_stderr(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("children = relationship(\n")
+    done = backpop("audit", ".", "nowhere", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "broken.py:1:1: BP002" in done.stderr
+    assert "nowhere: no such file" in done.stderr
+    assert "relationship" not in done.stdout.lower()
