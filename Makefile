@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SQLALCHEMY := 1.3.24 1.4.54 2.0.58 2.1.9
 ENVIRONMENTS := $(SQLALCHEMY:%=.cache/venvs/%/.ready)
 
-.PHONY: help venv environments lint format typecheck test demo clean
+.PHONY: help venv environments lint format typecheck test demo docs clean
 
 help:  ## Show this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,10 @@ test: lint typecheck environments  ## Lint, check types and run the tests
 
 demo: $(READY)  ## See it at work on a small project
 	@$(BIN)/python examples/demo.py
+
+docs: $(READY)  ## Build the documentation into build/site; a warning is an error
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:  ## Remove everything that the other targets made
 	rm -rf $(VENV) .cache .typing .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist backpop.egg-info
