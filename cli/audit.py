@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from backpop.cli.convert import counted, printable, say, say_all, shown
+from backpop.cli.console import counted, printable, say, shown
+from backpop.cli.convert import say_all
 from backpop.cli.exits import Exit, exit_status
 from backpop.codemods.audit import End, Entry, audit
 from backpop.codemods.plan.policy import Style

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backpop.cli.config import line_length_of
+from backpop.cli.console import counted, printable, say, shown
 from backpop.cli.exits import Exit, exit_status
 from backpop.codemods.plan.model import Report
 from backpop.codemods.plan.policy import Policy
@@ -79,24 +80,6 @@ def convert(options: Options) -> Exit:
     return exit_status(found=found, wrong=wrong)
 
 
-def say(text: str) -> None:
-    """A line for people, on stderr."""
-    print(text, file=sys.stderr)
-
-
-def shown(path: str) -> str:
-    """A path as messages show it: relative to the current folder where it is below that."""
-    try:
-        return str(Path(path).relative_to(Path.cwd()))
-    except ValueError:
-        return path
-
-
-def printable(text: str) -> str:
-    """Text without control characters, so that no file name or source can steer a terminal."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
 def _print_diff(outcome: Outcome) -> None:
     if not outcome.changes:
         return
@@ -162,8 +145,3 @@ def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
     say(f"{'; '.join(parts)}. {counted(outcome.files, 'file')} read.")
     if outcome.changes and not options.write and not failed:
         say("Run again with --write to change the files.")
-
-
-def counted(count: int, noun: str) -> str:
-    """A number with its noun: ``1 file``, ``2 files``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -13,6 +13,22 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from backpop.cli.exits import Exit
+from backpop.cli.options import (
+    Check,
+    Exclude,
+    Gitignore,
+    LineLength,
+    Paths,
+    Python,
+    Quiet,
+    Verbose,
+    Verify,
+    VerifyAlone,
+    VerifyPattern,
+    VerifySetup,
+    VerifyTimeout,
+    Write,
+)
 from backpop.codemods.plan.policy import Keep, Style
 
 if TYPE_CHECKING:
@@ -45,82 +61,23 @@ def _main(
     pass
 
 
-_Paths = Annotated[
-    list[Path] | None,
-    typer.Argument(help="Files and folders to convert, the current folder if none.", show_default=False),
-]
-_Write = Annotated[bool, typer.Option("--write", "-w", help="Change the files instead of printing the diff.")]
-_Check = Annotated[
-    bool, typer.Option("--check", help="Only list the files that would change; exit 1 if there are any.")
-]
-_LineLength = Annotated[
-    int | None,
-    typer.Option(
-        min=20,
-        max=1000,
-        show_default=False,
-        help="Columns of a line; from the project's formatter settings if not given.",
-    ),
-]
-_Exclude = Annotated[
-    list[str] | None, typer.Option(help="Leave out what matches this gitignore pattern; repeatable.")
-]
-_Gitignore = Annotated[bool, typer.Option(help="Leave out what git ignores.")]
-_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also print every note.")]
-_Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no notes.")]
-_Verify = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Import this module, or package with all its submodules, with and without the conversion, "
-        "and convert only what SQLAlchemy maps the same. Repeatable.",
-        metavar="MODULE",
-    ),
-]
-_VerifyPattern = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Of the submodules of a package, import those that match; with a leading !, those that do not. "
-        "Repeatable.",
-        metavar="PATTERN",
-    ),
-]
-_VerifySetup = Annotated[
-    str | None,
-    typer.Option(help="Python to run before the imports, or a file with it.", metavar="CODE_OR_FILE"),
-]
-_VerifyTimeout = Annotated[
-    float, typer.Option(min=0.1, help="Seconds that the imports of one process may take.")
-]
-_VerifyAlone = Annotated[
-    bool, typer.Option(help="Also verify that each module can still be used when it is imported by itself.")
-]
-_Python = Annotated[
-    str | None,
-    typer.Option(
-        help="The command that runs your project's Python, to verify: as in --python 'uv run python'. If not "
-        "given, that of the active virtual environment.",
-        metavar="COMMAND",
-    ),
-]
-
-
 @app.command("to-back-populates")
 def to_back_populates(
-    paths: _Paths = None,
-    write: _Write = False,
-    check: _Check = False,
+    paths: Paths = None,
+    write: Write = False,
+    check: Check = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a backref was refused.")] = False,
-    line_length: _LineLength = None,
-    exclude: _Exclude = None,
-    gitignore: _Gitignore = True,
-    verbose: _Verbose = False,
-    quiet: _Quiet = False,
-    verify: _Verify = None,
-    verify_pattern: _VerifyPattern = None,
-    verify_setup: _VerifySetup = None,
-    verify_timeout: _VerifyTimeout = 300,
-    verify_alone: _VerifyAlone = True,
-    python: _Python = None,
+    line_length: LineLength = None,
+    exclude: Exclude = None,
+    gitignore: Gitignore = True,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    verify: Verify = None,
+    verify_pattern: VerifyPattern = None,
+    verify_setup: VerifySetup = None,
+    verify_timeout: VerifyTimeout = 300,
+    verify_alone: VerifyAlone = True,
+    python: Python = None,
 ) -> None:
     """Give every backref an explicit, paired back_populates.
 
@@ -150,7 +107,7 @@ def to_back_populates(
 
 @app.command("to-backref")
 def to_backref(
-    paths: _Paths = None,
+    paths: Paths = None,
     keep: Annotated[
         Keep,
         typer.Option(
@@ -167,20 +124,20 @@ def to_backref(
     drop_annotations: Annotated[
         bool, typer.Option("--drop-annotations", help="Also collapse pairs whose removed side is annotated.")
     ] = False,
-    write: _Write = False,
-    check: _Check = False,
+    write: Write = False,
+    check: Check = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a pair was refused.")] = False,
-    line_length: _LineLength = None,
-    exclude: _Exclude = None,
-    gitignore: _Gitignore = True,
-    verbose: _Verbose = False,
-    quiet: _Quiet = False,
-    verify: _Verify = None,
-    verify_pattern: _VerifyPattern = None,
-    verify_setup: _VerifySetup = None,
-    verify_timeout: _VerifyTimeout = 300,
-    verify_alone: _VerifyAlone = True,
-    python: _Python = None,
+    line_length: LineLength = None,
+    exclude: Exclude = None,
+    gitignore: Gitignore = True,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+    verify: Verify = None,
+    verify_pattern: VerifyPattern = None,
+    verify_setup: VerifySetup = None,
+    verify_timeout: VerifyTimeout = 300,
+    verify_alone: VerifyAlone = True,
+    python: Python = None,
 ) -> None:
     """Collapse simple pairs of back_populates to a backref.
 
@@ -220,8 +177,8 @@ def audit(
     style: Annotated[
         list[Style] | None, typer.Option(help="Only show this style; repeatable.", show_default=False)
     ] = None,
-    exclude: _Exclude = None,
-    gitignore: _Gitignore = True,
+    exclude: Exclude = None,
+    gitignore: Gitignore = True,
 ) -> None:
     """List the relationships: how they are paired, and how the guidance would have them.
 
@@ -249,14 +206,14 @@ def verify(
         str | None,
         typer.Option(help="Compare with this git revision, not with the conversion.", metavar="REVISION"),
     ] = None,
-    exclude: _Exclude = None,
-    gitignore: _Gitignore = True,
+    exclude: Exclude = None,
+    gitignore: Gitignore = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only print differences and errors.")] = False,
-    verify_pattern: _VerifyPattern = None,
-    verify_setup: _VerifySetup = None,
-    verify_timeout: _VerifyTimeout = 300,
-    verify_alone: _VerifyAlone = True,
-    python: _Python = None,
+    verify_pattern: VerifyPattern = None,
+    verify_setup: VerifySetup = None,
+    verify_timeout: VerifyTimeout = 300,
+    verify_alone: VerifyAlone = True,
+    python: Python = None,
 ) -> None:
     """Prove that the mappers stay the same: SQLAlchemy is asked before and after.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backpop.cli.config import line_length_of
-from backpop.cli.convert import counted, printable, say, shown
+from backpop.cli.console import counted, printable, say, shown
 from backpop.cli.exits import Exit, exit_status
 from backpop.codemods.ask import Failure, Subject, source_roots
 from backpop.codemods.run import Outcome, Settings, to_back_populates

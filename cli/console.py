@@ -1,0 +1,29 @@
+"""What all commands say things with: stderr for people, stdout for what was asked for."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    print(text, file=sys.stderr)
+
+
+def shown(path: str) -> str:
+    """A path as messages show it: relative to the current folder where it is below that."""
+    try:
+        return str(Path(path).relative_to(Path.cwd()))
+    except ValueError:
+        return path
+
+
+def printable(text: str) -> str:
+    """Text without control characters, so that no file name or source can steer a terminal."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def counted(count: int, noun: str) -> str:
+    """A number with its noun: ``1 file``, ``2 files``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"

@@ -1,0 +1,70 @@
+"""The options that commands share, each declared once.
+
+The name of a parameter in :mod:`backpop.cli.main` is also its key in ``[tool.backpop]``, with dashes:
+``line_length`` is ``line-length``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Paths = Annotated[
+    list[Path] | None,
+    typer.Argument(help="Files and folders to convert, the current folder if none.", show_default=False),
+]
+Write = Annotated[bool, typer.Option("--write", "-w", help="Change the files instead of printing the diff.")]
+Check = Annotated[
+    bool, typer.Option("--check", help="Only list the files that would change; exit 1 if there are any.")
+]
+LineLength = Annotated[
+    int | None,
+    typer.Option(
+        min=20,
+        max=1000,
+        show_default=False,
+        help="Columns of a line; from the project's formatter settings if not given.",
+    ),
+]
+Exclude = Annotated[
+    list[str] | None, typer.Option(help="Leave out what matches this gitignore pattern; repeatable.")
+]
+Gitignore = Annotated[bool, typer.Option(help="Leave out what git ignores.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also print every note.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no notes.")]
+Verify = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Import this module, or package with all its submodules, with and without the conversion, "
+        "and convert only what SQLAlchemy maps the same. Repeatable.",
+        metavar="MODULE",
+    ),
+]
+VerifyPattern = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of the submodules of a package, import those that match; with a leading !, those that do not. "
+        "Repeatable.",
+        metavar="PATTERN",
+    ),
+]
+VerifySetup = Annotated[
+    str | None,
+    typer.Option(help="Python to run before the imports, or a file with it.", metavar="CODE_OR_FILE"),
+]
+VerifyTimeout = Annotated[
+    float, typer.Option(min=0.1, help="Seconds that the imports of one process may take.")
+]
+VerifyAlone = Annotated[
+    bool, typer.Option(help="Also verify that each module can still be used when it is imported by itself.")
+]
+Python = Annotated[
+    str | None,
+    typer.Option(
+        help="The command that runs your project's Python, to verify: as in --python 'uv run python'. If not "
+        "given, that of the active virtual environment.",
+        metavar="COMMAND",
+    ),
+]
