@@ -87,8 +87,16 @@ def _print_diff(outcome: Outcome) -> None:
     from backpop.codemods.patch import build_patch
 
     root = patch_root([str(change.path) for change in outcome.changes], Path.cwd())
-    sys.stdout.buffer.write(build_patch(outcome.changes, root))
+    patch = build_patch(outcome.changes, root)
+    # A pipe gets the exact bytes; a terminal would obey those that are no text.
+    sys.stdout.buffer.write(_displayed(patch) if sys.stdout.isatty() else patch)
     sys.stdout.buffer.flush()
+
+
+def _displayed(patch: bytes) -> bytes:
+    """A patch to look at: what could steer a terminal is spelt out."""
+    lines = (line.removesuffix("\r") for line in patch.decode("utf-8", "surrogateescape").split("\n"))
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines).encode()
 
 
 def _write(outcome: Outcome) -> bool:

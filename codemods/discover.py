@@ -34,7 +34,8 @@ class Discovery:
     """What a search found.
 
     ``files`` are absolute paths without symbolic links, sorted, each once. ``missing`` are those of the given
-    paths that do not exist. ``unreadable`` are folders whose content could not be listed.
+    paths that do not exist. ``unreadable`` are folders whose content could not be listed,
+    and given paths that are neither file nor folder.
     """
 
     files: tuple[str, ...]
@@ -68,8 +69,10 @@ def discover(paths: Sequence[Path], *, exclude: Sequence[str] = (), gitignore: b
                 files.update(file for file in found if not excluded.match_file(file[start:]))
             else:
                 files.update(found)
-        elif os.path.exists(real):
+        elif os.path.isfile(real):
             files.add(real)
+        elif os.path.exists(real):  # reading a device or a pipe may never end
+            unreadable.append(Path(real))
         else:
             missing.append(path)
     return Discovery(tuple(sorted(files)), tuple(missing), tuple(sorted(set(unreadable))))
@@ -119,31 +122,31 @@ def _git_names(folder: str, is_root: bool) -> list[str] | None:
     None if git cannot tell: it is not installed, it does not trust the repository's owner, it could not read
     something, or it ignores the folder itself, so that it would hide the files that were asked for.
     """
-    git = ["git", "-C", folder]
     never = [f"--exclude={name}/" for name in sorted(_NEVER_SOURCE)]
     try:
-        if (
-            not is_root
-            and subprocess.run(
-                [*git, "check-ignore", "--quiet", "--no-index", "."],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-            ).returncode
-            != 1
-        ):
+        if not is_root and _git(folder, "check-ignore", "--quiet", "--no-index", ".").returncode != 1:
             return None
-        listed = subprocess.run(
-            [*git, "ls-files", "-z", "--cached", "--others", "--exclude-standard", *never],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=False,
-        )
+        listed = _git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard", *never)
     except OSError:
         return None
     if listed.returncode or listed.stderr:
         return None
     return [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name.endswith(b".py")]
+
+
+def _git(folder: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Ask git, so that the repository's settings, which whoever made it wrote, cannot have it run anything.
+
+    Those can name a file system monitor, hooks, and a transport to fetch what a partial clone lacks.
+    """
+    settings = ("-c", "core.fsmonitor=", "-c", f"core.hooksPath={os.devnull}")
+    return subprocess.run(
+        ["git", "-C", folder, *settings, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        env={**os.environ, "GIT_ALLOW_PROTOCOL": ""},
+    )
 
 
 def _present(folder: str, names: Iterable[str], unreadable: list[Path]) -> Iterator[str]:
@@ -155,7 +158,10 @@ def _present(folder: str, names: Iterable[str], unreadable: list[Path]) -> Itera
     for name in names:
         head, _, tail = name.rpartition("/")
         by_folder[head].add(tail)
+    inside = {"": True}
     for head, tails in by_folder.items():
+        if not _is_inside(folder, head, inside):
+            continue
         current = os.path.join(folder, *filter(None, head.split("/")))
         try:
             with os.scandir(current) as entries:
@@ -174,6 +180,21 @@ def _present(folder: str, names: Iterable[str], unreadable: list[Path]) -> Itera
             path = os.path.join(current, tail)
             if os.path.isfile(path) and not os.path.islink(path):
                 yield path
+
+
+def _is_inside(folder: str, head: str, known: dict[str, bool]) -> bool:
+    """Whether what git lists below ``head`` is below ``folder``: not where a folder became a link since.
+
+    Nor where the index was made by hand: git does not check the names that it reads from it.
+    """
+    if head not in known:
+        parent, _, name = head.rpartition("/")
+        known[head] = (
+            name != os.pardir
+            and _is_inside(folder, parent, known)
+            and not os.path.islink(os.path.join(folder, *filter(None, head.split("/"))))
+        )
+    return known[head]
 
 
 # The length of the path of a .gitignore's folder, "/" included, and its patterns.

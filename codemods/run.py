@@ -143,7 +143,14 @@ def read(paths: Sequence[Path], settings: Settings, search: Search) -> Reading:
 
     found = discover(paths, exclude=settings.exclude, gitignore=settings.gitignore)
     unlisted = tuple(
-        Report(str(path), 1, 1, "BP001", "the folder cannot be listed") for path in found.unreadable
+        Report(
+            str(path),
+            1,
+            1,
+            "BP001",
+            "the folder cannot be listed" if path.is_dir() else "it is neither a file nor a folder",
+        )
+        for path in found.unreadable
     )
     root = git_root(Path(found.files[0]).parent) if found.files else None
     scanned = scan(found.files, module_root(found.files, str(root) if root else None), search)
