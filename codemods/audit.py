@@ -22,7 +22,7 @@ from backpop.codemods.plan.carried import (
     telling,
     way_of,
 )
-from backpop.codemods.plan.direction import Direction, direction_of
+from backpop.codemods.plan.direction import Direction, direction_of, label
 from backpop.codemods.plan.forward import Forward, recognise
 from backpop.codemods.plan.model import Refused, Report
 from backpop.codemods.plan.pairs import Pairs, Side, find_pairs, side_of
@@ -134,7 +134,7 @@ def _of_site(project: Project, site: Site, single: list[Side]) -> Iterator[Entry
             End(forward.site.scope.module.path, site.stmt.lineno, f"{forward.source.name}.{forward.name}"),
             _end_of_class(forward.target, forward.backref.name),
             Style.BACKREF,
-            _label(way, forward.arguments, dict(forward.backref.options)),
+            label(way, forward.arguments, dict(forward.backref.options)),
             tuple(_reasons_of_backref(forward, way)),
         )
     if side is not None:
@@ -213,9 +213,9 @@ def _end_of_site(site: Site) -> End:
 def _direction(project: Project, side: Side, other: Side | None = None) -> str:
     if other is None:
         way = direction_of(project, side.owner, side.target, side.arguments)
-        return _label(way, _arguments(side))
+        return label(way, _arguments(side))
     way = way_of(project, side, other) or annotated_way(side, other)
-    return _label(way, _arguments(side), _arguments(other))
+    return label(way, _arguments(side), _arguments(other))
 
 
 def _arguments(side: Side) -> dict[str, ast.expr]:
@@ -226,13 +226,3 @@ def _arguments(side: Side) -> dict[str, ast.expr]:
         return annotated_arguments(side) | side.arguments
     except Refused:
         return side.arguments
-
-
-def _label(way: Direction | None, *arguments: dict[str, ast.expr]) -> str:
-    """The direction for people: a one-to-many of which one side says that it is no list is one-to-one."""
-    if way is None:
-        return ""
-    of_list = {Direction.ONE_TO_MANY: arguments[:1], Direction.MANY_TO_ONE: arguments[1:2]}.get(way, ())
-    values = [given.get("uselist") for given in of_list]
-    scalar = any(isinstance(value, ast.Constant) and value.value is False for value in values)
-    return "one-to-one" if scalar else way.value

@@ -26,7 +26,7 @@ _ESCAPES = {"\a": "a", "\b": "b", "\t": "t", "\n": "n", "\v": "v", "\f": "f", "\
 
 
 @dataclass
-class _Block:
+class Block:
     """Adjacent lines of a file, its bytes ``[start, end)``, that other lines replace."""
 
     start: int
@@ -48,18 +48,18 @@ def build_patch(changes: Iterable[FileChange], root: Path) -> bytes:
     for name, change in sorted(
         ((change.path.relative_to(root).as_posix(), change) for change in changes), key=lambda pair: pair[0]
     ):
-        if blocks := _blocks(change):
+        if blocks := blocks_of(change):
             patch.append(_patched_file(name, change.before, blocks))
     return str(patch).encode("utf-8", "surrogateescape")
 
 
 def count_lines(change: FileChange) -> tuple[int, int]:
     """Return how many lines the patch of one file adds, and how many it removes."""
-    blocks = _blocks(change)
+    blocks = blocks_of(change)
     return sum(len(block.new) for block in blocks), sum(len(block.old) for block in blocks)
 
 
-def _blocks(change: FileChange) -> list[_Block]:
+def blocks_of(change: FileChange) -> list[Block]:
     """Widen the edits to whole lines, join those that meet, and drop the lines that stay the same."""
     before = change.before
     spans: list[tuple[int, int, list[Edit]]] = []
@@ -80,19 +80,19 @@ def _blocks(change: FileChange) -> list[_Block]:
         counted = start
         inside = before[start:end]
         shifted = [Edit(edit.start - start, edit.end - start, edit.new) for edit in edits]
-        block = _trimmed(_Block(start, end, line, _lines(inside), _lines(splice(inside, shifted))))
+        block = _trimmed(Block(start, end, line, _lines(inside), _lines(splice(inside, shifted))))
         if block.old or block.new:
             blocks.append(block)
     return blocks
 
 
-def _trimmed(block: _Block) -> _Block:
+def _trimmed(block: Block) -> Block:
     old, new = block.old, block.new
     shorter = min(len(old), len(new))
     head = next((index for index in range(shorter) if old[index] != new[index]), shorter)
     shorter -= head
     tail = next((index for index in range(shorter) if old[-1 - index] != new[-1 - index]), shorter)
-    return _Block(
+    return Block(
         start=block.start + sum(map(len, old[:head])),
         end=block.end - sum(map(len, old[len(old) - tail :])),
         line=block.line + head,
@@ -107,7 +107,7 @@ def _lines(data: bytes) -> list[bytes]:
     return [*lines, rest] if rest else lines
 
 
-def _patched_file(name: str, before: bytes, blocks: Sequence[_Block]) -> PatchedFile:
+def _patched_file(name: str, before: bytes, blocks: Sequence[Block]) -> PatchedFile:
     from unidiff.patch import PatchedFile
 
     patched = PatchedFile(source=_header_name(f"a/{name}"), target=_header_name(f"b/{name}"))
@@ -130,9 +130,9 @@ def _header_name(name: str) -> str:
     return name + end
 
 
-def _grouped(blocks: Sequence[_Block]) -> list[list[_Block]]:
+def _grouped(blocks: Sequence[Block]) -> list[list[Block]]:
     """Put the blocks whose context would touch or overlap into one hunk."""
-    groups: list[list[_Block]] = []
+    groups: list[list[Block]] = []
     for block in blocks:
         if groups and block.line - (groups[-1][-1].line + len(groups[-1][-1].old)) <= 2 * CONTEXT:
             groups[-1].append(block)
@@ -141,7 +141,7 @@ def _grouped(blocks: Sequence[_Block]) -> list[list[_Block]]:
     return groups
 
 
-def _hunk(before: bytes, blocks: Sequence[_Block], shift: int) -> Hunk:
+def _hunk(before: bytes, blocks: Sequence[Block], shift: int) -> Hunk:
     from unidiff.patch import Hunk, Line
 
     body: list[tuple[str, bytes]] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,22 +46,27 @@ class Outcome:
 
     def without(self, refused: Mapping[Site, tuple[str, str]]) -> Outcome:
         """The same run, but with these sites left as they are: each has the code and the detail to report."""
+        return self._of([one for one in self.conversions if one.site not in refused], dict(refused))
+
+    def only(self, sites: Collection[Site]) -> Outcome:
+        """The same run with nothing but these sites; nothing is said of the others."""
+        return self._of([one for one in self.conversions if one.site in sites], {})
+
+    def _of(self, conversions: Sequence[Conversion], refused: dict[Site, tuple[str, str]]) -> Outcome:
         from backpop.codemods.plan.to_back_populates import report_at
 
-        reasons = dict(refused)
-        conversions = [conversion for conversion in self.conversions if conversion.site not in reasons]
         changes: tuple[FileChange, ...] = ()
         if conversions and self.project is not None:
             from backpop.codemods.rewrite import rewrite
 
             rewritten = rewrite(self.project, conversions, self.line_length)
             changes = rewritten.changes
-            reasons |= {site: ("BP602", detail) for site, detail in rewritten.failures.items()}
+            refused |= {site: ("BP602", detail) for site, detail in rewritten.failures.items()}
         changed = {str(change.path) for change in changes}
-        refusals = [report_at(site, code, detail) for site, (code, detail) in reasons.items()]
+        refusals = [report_at(site, code, detail) for site, (code, detail) in refused.items()]
         return replace(
             self,
-            conversions=tuple(one for one in conversions if one.site not in reasons),
+            conversions=tuple(one for one in conversions if one.site not in refused),
             refusals=tuple(sorted((*self.refusals, *refusals))),
             notes=tuple(note for note in self.notes if note.code != "BP901" or note.path in changed),
             changes=changes,

@@ -119,10 +119,19 @@ class Source:
         """The bytes of a piece of text in the file's encoding. Raises ``UnicodeEncodeError``."""
         return text.encode(self.encoding)
 
+    def decode(self, data: bytes) -> str:
+        """The text of a piece of the file's bytes, without a byte order mark."""
+        return data.decode(self.encoding)
+
     def byte_offset(self, offset: int) -> int:
         """Where an offset of the text lies in the bytes of the file."""
         mark = len(codecs.BOM_UTF8) if self.data.startswith(codecs.BOM_UTF8) else 0
         return mark + (offset if self._ascii else len(self.encode(self.text[:offset])))
+
+    def text_offset(self, offset: int) -> int:
+        """Where an offset of the file's bytes, between two characters, lies in the text."""
+        mark = len(codecs.BOM_UTF8) if self.data.startswith(codecs.BOM_UTF8) else 0
+        return offset - mark if self._ascii else len(self.decode(self.data[mark:offset]))
 
 
 def _literals(node: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:

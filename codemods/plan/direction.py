@@ -57,6 +57,19 @@ def direction_of(
     return Direction.MANY_TO_ONE if there else Direction.ONE_TO_MANY
 
 
+def label(way: Direction | None, *arguments: dict[str, ast.expr]) -> str:
+    """The direction for people, empty if unknown: a one-to-many whose list is said to be none is one-to-one.
+
+    ``arguments`` are those of the relationship, and those of its reverse.
+    """
+    if way is None:
+        return ""
+    of_list = {Direction.ONE_TO_MANY: arguments[:1], Direction.MANY_TO_ONE: arguments[1:2]}.get(way, ())
+    values = [given.get("uselist") for given in of_list]
+    scalar = any(isinstance(value, ast.Constant) and value.value is False for value in values)
+    return "one-to-one" if scalar else way.value
+
+
 def _line(project: Project, made: ClassInfo) -> set[ClassInfo]:
     return {made, *project.ancestors(made)}
 
