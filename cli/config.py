@@ -6,14 +6,15 @@ import configparser
 import tomllib
 from pathlib import Path
 
-DEFAULT_LINE_LENGTH = 88
+# What each tool takes where its section of the settings names no number.
+_DEFAULTS = {"ruff": 88, "black": 88, "flake8": 79, "pycodestyle": 79}
 
 
-def line_length_of(path: Path) -> int:
+def line_length_of(path: Path) -> int | None:
     """The line length that the project around a path is formatted to, in columns.
 
     From ``[tool.backpop]``, ``[tool.ruff]`` or ``[tool.black]`` of the nearest ``pyproject.toml``, else from
-    flake8's or pycodestyle's ``max-line-length``; 88 where nothing says. Unreadable files say nothing.
+    flake8's or pycodestyle's settings; None where nothing says. Unreadable files say nothing.
     """
     for folder in (path.absolute(), *path.absolute().parents):
         found = _from_toml(folder / "pyproject.toml") or _from_ini(folder)
@@ -21,7 +22,7 @@ def line_length_of(path: Path) -> int:
             return found
         if (folder / ".git").exists():
             break
-    return DEFAULT_LINE_LENGTH
+    return None
 
 
 def _from_toml(file: Path) -> int | None:
@@ -30,9 +31,10 @@ def _from_toml(file: Path) -> int | None:
     except (OSError, ValueError):
         return None
     for tool in ("backpop", "ruff", "black"):
-        value = tools.get(tool, {}).get("line-length")
-        if isinstance(value, int) and value > 0:
-            return value
+        if tool in tools:
+            value = tools[tool].get("line-length", _DEFAULTS.get(tool))
+            if isinstance(value, int) and value > 0:
+                return value
     return None
 
 
@@ -44,7 +46,8 @@ def _from_ini(folder: Path) -> int | None:
         except (configparser.Error, OSError, ValueError):
             continue
         for section in ("flake8", "pycodestyle"):
-            value = parser.get(section, "max-line-length", fallback="")
-            if value.isdigit() and int(value) > 0:
-                return int(value)
+            if parser.has_section(section):
+                options = {key.replace("_", "-"): value for key, value in parser.items(section)}
+                value = options.get("max-line-length", "")
+                return int(value) if value.isdigit() and int(value) > 0 else _DEFAULTS[section]
     return None

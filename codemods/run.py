@@ -22,9 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run can be told. ``line_length`` is in columns; ``exclude`` holds gitignore patterns."""
+    """What a run can be told. ``exclude`` holds gitignore patterns.
 
-    line_length: int = 88
+    ``line_length`` is in columns; without it each file shows what its author keeps to.
+    """
+
+    line_length: int | None = None
     exclude: tuple[str, ...] = ()
     gitignore: bool = True
     writing: bool = False  # refuse what could not be written
@@ -42,7 +45,7 @@ class Outcome:
     notes: tuple[Report, ...]
     changes: tuple[FileChange, ...]
     project: Project | None = field(default=None, repr=False, compare=False)
-    line_length: int = 88
+    line_length: int | None = None
 
     def without(self, refused: Mapping[Site, tuple[str, str]]) -> Outcome:
         """The same run, but with these sites left as they are: each has the code and the detail to report."""

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+TAB = 4  # columns, for the line length alone
 _NEWLINE = re.compile(r"\r\n|\r|\n")
 _OPENING = re.compile(r"[a-zA-Z]{0,2}('{3}|\"{3}|'|\")")
 
@@ -114,6 +115,17 @@ class Source:
             r"^[^\n#]*:[ \t]*(?:#[^\n]*)?\r?\n(?:[ \t]*\r?\n)*([ \t]+)\S", self.text, re.MULTILINE
         )
         return match[1] if match and (set(match[1]) == {"\t"} or len(match[1]) <= 8) else "    "
+
+    @cached_property
+    def line_length(self) -> int:
+        """The columns that the author keeps to: 79 (PEP 8) if several lines come close to it, else 88."""
+        close = 0
+        for line in _NEWLINE.split(self.text):
+            columns = len(line.expandtabs(TAB))
+            if columns > 79:
+                return 88
+            close += columns > 72
+        return 79 if close >= 3 else 88
 
     def encode(self, text: str) -> bytes:
         """The bytes of a piece of text in the file's encoding. Raises ``UnicodeEncodeError``."""

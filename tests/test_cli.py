@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 from tool import files_of
 
+from backpop.cli.config import line_length_of
+from backpop.codemods.run import Settings, to_back_populates
+
 FIXTURES = Path(__file__).with_name("fixtures")
 PAIR = FIXTURES / "across-modules"
 REFUSED = FIXTURES / "refused-splat"
@@ -131,14 +134,44 @@ def test_locked_file_leaves_its_pair_alone(tree: Path) -> None:
     assert files_of(tree) == before
 
 
-def test_line_length_follows_the_project(tree: Path) -> None:
-    (tree / "pyproject.toml").write_text("[tool.ruff]\nline-length = 40\n", "utf-8")
-    added = [line for line in backpop("to-back-populates", cwd=tree).stdout.splitlines() if line[:2] == "+ "]
-    assert "    addresses = relationship(" in "\n".join(added) or any(
-        line.endswith("relationship(") for line in added
-    )
-    wide = backpop("to-back-populates", "--line-length", "200", cwd=tree).stdout
-    assert not any(line.endswith("relationship(") for line in wide.splitlines() if line[:2] == "+ ")
+@pytest.mark.parametrize(
+    ("file", "settings", "columns"),
+    [
+        ("pyproject.toml", "[tool.ruff]\nline-length = 60", 60),
+        ("pyproject.toml", "[tool.black]", 88),
+        ("pyproject.toml", "[tool.isort]\nline_length = 60", 88),
+        ("tox.ini", "[flake8]\nignore = E501", 79),
+        ("setup.cfg", "[flake8]\nmax_line_length = 100", 100),
+        (".flake8", "[flake8]\nmax-line-length = 60", 60),
+    ],
+)
+def test_line_length_follows_the_project(tmp_path: Path, file: str, settings: str, columns: int) -> None:
+    (tmp_path / file).write_text(f"{settings}\n", "utf-8")
+    check_line_length(tmp_path, columns)
+
+
+def test_line_length_follows_the_file_where_the_project_says_nothing(tmp_path: Path) -> None:
+    close = f"# {'x' * 74}\n"
+    check_line_length(tmp_path, 88, close * 2)
+    check_line_length(tmp_path, 79, close * 3)
+    check_line_length(tmp_path, 88, close * 3 + f"# {'x' * 80}\n")
+
+
+def check_line_length(folder: Path, columns: int, comments: str = "") -> None:
+    """A reverse of that many columns stays on one line, and one more column is too many."""
+    for extra in (0, 1):
+        name = "X" * (columns + extra - len('    p = relationship("", back_populates="c")'))
+        (folder / "models.py").write_text(
+            "from sqlalchemy import Column, ForeignKey, Integer\n"
+            "from sqlalchemy.orm import declarative_base, relationship\n"
+            f"Base = declarative_base()\n{comments}"
+            'class P(Base):\n    __tablename__ = "p"\n    id = Column(Integer, primary_key=True)\n'
+            f'class {name}(Base):\n    __tablename__ = "c"\n'
+            '    id = Column(ForeignKey("p.id"), primary_key=True)\n    c = relationship("P", backref="p")\n'
+        )
+        [change] = to_back_populates([folder], Settings(line_length_of(folder))).changes
+        written = change.after.decode().splitlines()
+        assert (f'    p = relationship("{name}", back_populates="c")' in written) is (extra == 0)
 
 
 def test_control_characters_do_not_reach_the_terminal(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from backpop.codemods.plan.model import Argument, Import, Refused, Reverse
 from backpop.codemods.plan.move import Mover, quoted
 from backpop.codemods.plan.place import relationship_calls, spell_factory
 
-# What a generated reverse takes over from its forward beside the joins, with SQLAlchemy's defaults
-# . Everything else it does not.
+# What a generated reverse takes over from its forward beside the joins, with SQLAlchemy's defaults; it takes
+# over nothing else.
 INHERITED: dict[str, object] = {
     "viewonly": False,
     "post_update": False,

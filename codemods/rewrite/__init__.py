@@ -28,8 +28,11 @@ class Rewritten:
     failures: dict[Site, str]
 
 
-def rewrite(project: Project, conversions: Sequence[Conversion], line_length: int) -> Rewritten:
-    """Turn conversions into changes of files. A site that fails on one side is left out on all."""
+def rewrite(project: Project, conversions: Sequence[Conversion], line_length: int | None) -> Rewritten:
+    """Turn conversions into changes of files. A site that fails on one side is left out on all.
+
+    ``line_length`` is in columns; without it each file's own lines show it.
+    """
     failures: dict[Site, str] = {}
     while True:
         remaining = [conversion for conversion in conversions if conversion.site not in failures]
@@ -40,7 +43,7 @@ def rewrite(project: Project, conversions: Sequence[Conversion], line_length: in
 
 
 def _attempt(
-    project: Project, conversions: Sequence[Conversion], line_length: int
+    project: Project, conversions: Sequence[Conversion], line_length: int | None
 ) -> tuple[list[FileChange], dict[Site, str]]:
     forwards: dict[Module, list[Conversion]] = defaultdict(list)
     reverses: dict[Module, list[Conversion]] = defaultdict(list)
@@ -75,10 +78,10 @@ class _Failed(Exception):
 class _File:
     """Collects the edits of one module."""
 
-    def __init__(self, project: Project, module: Module, line_length: int) -> None:
+    def __init__(self, project: Project, module: Module, line_length: int | None) -> None:
         self.project = project
         self.module = module
-        self.line_length = line_length
+        self.line_length = line_length or module.source.line_length
 
     def edits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Edit]:
         """The edits of a file with these forwards and reverses, checked: the result must parse."""

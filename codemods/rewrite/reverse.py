@@ -11,10 +11,9 @@ from backpop.codemods.facts import ClassInfo, Member, last_name, read_at_once
 from backpop.codemods.plan.model import Argument, Reverse
 from backpop.codemods.rewrite.forward import first_line
 from backpop.codemods.rewrite.statements import TextEdit
-from backpop.codemods.source import Source
+from backpop.codemods.source import TAB, Source
 
 _COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "synonym", "composite"}
-TAB = 4  # columns, for the line length alone
 
 
 def reverse_edits(
