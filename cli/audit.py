@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -14,9 +13,9 @@ from rich.text import Text
 from backpop.cli.console import counted, printable, say, shown
 from backpop.cli.convert import say_all
 from backpop.cli.exits import Exit, exit_status
+from backpop.cli.selection import Selection
 from backpop.codemods.audit import End, Entry, audit
 from backpop.codemods.plan.policy import Style
-from backpop.codemods.run import Settings
 
 _NAMES = {Style.NONE: "no counterpart"}
 
@@ -25,16 +24,14 @@ _NAMES = {Style.NONE: "no counterpart"}
 class Options:
     """What the command line asked for; ``styles`` are those to show, all without any."""
 
-    paths: tuple[Path, ...]
+    selection: Selection
     styles: tuple[Style, ...]
-    exclude: tuple[str, ...]
-    gitignore: bool
 
 
 def run(options: Options) -> Exit:
     """Take stock and show it; returns the exit status."""
     try:
-        found = audit(options.paths, Settings(exclude=options.exclude, gitignore=options.gitignore))
+        found = audit(options.selection.paths, options.selection.settings())
     except ValueError as error:
         say(f"error: {error}")
         return Exit.ERROR

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backpop.cli.config import line_length_of
 from backpop.cli.console import counted, printable, say, shown
 from backpop.cli.exits import Exit, exit_status
+from backpop.cli.selection import Selection
 from backpop.codemods.plan.model import Report
 from backpop.codemods.plan.policy import Policy
-from backpop.codemods.run import Outcome, Settings, to_back_populates, to_backref
+from backpop.codemods.run import Outcome, to_back_populates, to_backref
 
 if TYPE_CHECKING:
     from backpop.cli.verify import Verifying
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
 class Options:
     """What the command line asked for: pairs to backrefs if there is a ``policy``, else the other way."""
 
-    paths: tuple[Path, ...]
+    selection: Selection
     write: bool
     check: bool
     strict: bool
     line_length: int | None
-    exclude: tuple[str, ...]
-    gitignore: bool
     verbose: bool
     quiet: bool
     verifying: Verifying | None = None
@@ -44,17 +42,13 @@ class Options:
 
 def convert(options: Options) -> Exit:
     """Run a conversion and show it; returns the exit status."""
-    settings = Settings(
-        line_length=options.line_length or line_length_of(options.paths[0]),
-        exclude=options.exclude,
-        gitignore=options.gitignore,
-        writing=options.write,
-    )
+    settings = options.selection.settings(line_length=options.line_length, writing=options.write)
+    paths = options.selection.paths
     try:
         if options.policy is None:
-            outcome = to_back_populates(options.paths, settings)
+            outcome = to_back_populates(paths, settings)
         else:
-            outcome = to_backref(options.paths, settings, options.policy)
+            outcome = to_backref(paths, settings, options.policy)
     except ValueError as error:
         say(f"error: {error}")
         return Exit.ERROR

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from backpop.cli.config import configure, is_given
 from backpop.cli.exits import Exit
 from backpop.cli.options import (
     Check,
@@ -39,6 +40,7 @@ app = typer.Typer(
     help="Rewrite SQLAlchemy backref= into explicit back_populates= pairs.",
     no_args_is_help=True,
     add_completion=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -63,6 +65,7 @@ def _main(
 
 @app.command("to-back-populates")
 def to_back_populates(
+    ctx: typer.Context,
     paths: Paths = None,
     write: Write = False,
     check: Check = False,
@@ -85,21 +88,22 @@ def to_back_populates(
     converted safely is left as it is, and reported with a code, a place and a reason.
     """
     from backpop.cli.convert import Options, convert
+    from backpop.cli.selection import selection
 
     if write and check:
         raise typer.BadParameter("--write and --check exclude each other")
     status = convert(
         Options(
-            paths=tuple(paths or [Path()]),
+            selection=selection(paths, exclude, gitignore),
             write=write,
             check=check,
             strict=strict,
             line_length=line_length,
-            exclude=tuple(exclude or ()),
-            gitignore=gitignore,
             verbose=verbose,
             quiet=quiet,
-            verifying=_verifying(verify, verify_pattern, python, verify_setup, verify_timeout, verify_alone),
+            verifying=_verifying(
+                ctx, verify, verify_pattern, python, verify_setup, verify_timeout, verify_alone
+            ),
         )
     )
     raise typer.Exit(int(status))
@@ -107,6 +111,7 @@ def to_back_populates(
 
 @app.command("to-backref")
 def to_backref(
+    ctx: typer.Context,
     paths: Paths = None,
     keep: Annotated[
         Keep,
@@ -146,22 +151,23 @@ def to_backref(
     safely is left as it is, and reported with a code, a place and a reason.
     """
     from backpop.cli.convert import Options, convert
+    from backpop.cli.selection import selection
     from backpop.codemods.plan.policy import Policy
 
     if write and check:
         raise typer.BadParameter("--write and --check exclude each other")
     status = convert(
         Options(
-            paths=tuple(paths or [Path()]),
+            selection=selection(paths, exclude, gitignore),
             write=write,
             check=check,
             strict=strict,
             line_length=line_length,
-            exclude=tuple(exclude or ()),
-            gitignore=gitignore,
             verbose=verbose,
             quiet=quiet,
-            verifying=_verifying(verify, verify_pattern, python, verify_setup, verify_timeout, verify_alone),
+            verifying=_verifying(
+                ctx, verify, verify_pattern, python, verify_setup, verify_timeout, verify_alone
+            ),
             policy=Policy(keep, options, many_to_many, drop_annotations),
         )
     )
@@ -170,10 +176,7 @@ def to_backref(
 
 @app.command("audit")
 def audit(
-    paths: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Files and folders to look at, the current folder if none.", show_default=False),
-    ] = None,
+    paths: Paths = None,
     style: Annotated[
         list[Style] | None, typer.Option(help="Only show this style; repeatable.", show_default=False)
     ] = None,
@@ -186,22 +189,38 @@ def audit(
     many-to-many, arguments of their own on each side, typed models. Likely mistakes are pointed out.
     """
     from backpop.cli.audit import Options, run
+    from backpop.cli.selection import selection
 
-    status = run(Options(tuple(paths or [Path()]), tuple(style or ()), tuple(exclude or ()), gitignore))
+    status = run(Options(selection(paths, exclude, gitignore), tuple(style or ())))
     raise typer.Exit(int(status))
+
+
+@app.command("config")
+def config(
+    ctx: typer.Context,
+    path: Annotated[Path, typer.Argument(help="Where to look from.", show_default=False)] = Path(),
+) -> None:
+    """Show the settings that are in force, and where each comes from."""
+    from backpop.cli.config import show
+
+    raise typer.Exit(int(show(ctx, path)))
 
 
 @app.command("verify")
 def verify(
+    ctx: typer.Context,
     modules: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="MODULE... [PATHS]...",
-            help="Modules to import, and packages with all their submodules. What is no dotted name, or ends "
+            metavar="[MODULE]... [PATHS]...",
+            help="Modules to import, and packages with all their submodules; those of the configuration if "
+            "none. What is no dotted name, or ends "
             "in .py, is a path (write ./src): a file or folder to convert, the current folder if none.",
             show_default=False,
+            is_eager=True,
+            callback=configure,
         ),
-    ],
+    ] = None,
     against: Annotated[
         str | None,
         typer.Option(help="Compare with this git revision, not with the conversion.", metavar="REVISION"),
@@ -222,22 +241,23 @@ def verify(
     git revision: that proves a conversion made by hand. Nothing is written. Exits with 2 if anything differs
     or cannot be imported.
     """
+    from backpop.cli.selection import selection
     from backpop.cli.verify import Options, is_path
     from backpop.cli.verify import verify as run
 
-    names = [argument for argument in modules if not is_path(argument)]
+    given = modules or []
+    names = [argument for argument in given if not is_path(argument)]
+    names = names or (ctx.default_map or {}).get("verify", [])
     if not names:
         raise typer.BadParameter("name at least one module to import")
-    verifying = _verifying(names, verify_pattern, python, verify_setup, verify_timeout, verify_alone)
+    verifying = _verifying(ctx, names, verify_pattern, python, verify_setup, verify_timeout, verify_alone)
     assert verifying is not None
-    paths = tuple(Path(argument) for argument in modules if is_path(argument))
+    paths = tuple(Path(argument) for argument in given if is_path(argument))
     status = run(
         Options(
             verifying=verifying,
-            paths=paths or (Path(),),
+            selection=selection(paths, exclude, gitignore),
             against=against,
-            exclude=tuple(exclude or ()),
-            gitignore=gitignore,
             quiet=quiet,
         )
     )
@@ -245,6 +265,7 @@ def verify(
 
 
 def _verifying(
+    ctx: typer.Context,
     modules: list[str] | None,
     patterns: list[str] | None,
     python: str | None,
@@ -253,7 +274,7 @@ def _verifying(
     alone: bool,
 ) -> Verifying | None:
     if not modules:
-        if patterns or python is not None or setup:
+        if any(is_given(ctx, name) for name in ("verify_pattern", "verify_setup", "python")):
             raise typer.BadParameter("there is nothing to verify without --verify MODULE")
         return None
     from backpop.cli.verify import Verifying, command

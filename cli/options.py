@@ -11,9 +11,16 @@ from typing import Annotated
 
 import typer
 
+from backpop.cli.config import configure
+
 Paths = Annotated[
     list[Path] | None,
-    typer.Argument(help="Files and folders to convert, the current folder if none.", show_default=False),
+    typer.Argument(
+        help="Files and folders, the current folder if none.",
+        show_default=False,
+        is_eager=True,
+        callback=configure,
+    ),
 ]
 Write = Annotated[bool, typer.Option("--write", "-w", help="Change the files instead of printing the diff.")]
 Check = Annotated[

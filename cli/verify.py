@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backpop.cli.config import line_length_of
 from backpop.cli.console import counted, printable, say, shown
 from backpop.cli.exits import Exit, exit_status
+from backpop.cli.selection import Selection
 from backpop.codemods.ask import Failure, Subject, source_roots
-from backpop.codemods.run import Outcome, Settings, to_back_populates
+from backpop.codemods.run import Outcome, to_back_populates
 from backpop.codemods.verify import Proof, SetAside, Verification, prove
 
 
@@ -35,10 +35,8 @@ class Options:
     """What the command line of ``backpop verify`` asked for."""
 
     verifying: Verifying
-    paths: tuple[Path, ...]
+    selection: Selection
     against: str | None
-    exclude: tuple[str, ...]
-    gitignore: bool
     quiet: bool
 
 
@@ -46,11 +44,8 @@ def verify(options: Options) -> Exit:
     """Compare the models with those of another revision, or of the conversion; returns the exit status."""
     if options.against is not None:
         return _verify_revision(options, options.against)
-    settings = Settings(
-        line_length=line_length_of(options.paths[0]), exclude=options.exclude, gitignore=options.gitignore
-    )
     try:
-        outcome = to_back_populates(options.paths, settings)
+        outcome = to_back_populates(options.selection.paths, options.selection.settings())
     except ValueError as error:
         say(f"error: {error}")
         return Exit.ERROR
@@ -96,7 +91,7 @@ def _verify_revision(options: Options, revision: str) -> Exit:
     from backpop.codemods.verify import verify as compare
 
     try:
-        before = files_at(revision, options.paths[0])
+        before = files_at(revision, options.selection.paths[0])
     except RevisionError as error:
         say(f"error: {printable(str(error))}")
         return Exit.ERROR

@@ -43,20 +43,27 @@ class Discovery:
     unreadable: tuple[Path, ...]
 
 
-def discover(paths: Sequence[Path], *, exclude: Sequence[str] = (), gitignore: bool = True) -> Discovery:
+def discover(
+    paths: Sequence[Path],
+    *,
+    exclude: Sequence[str] = (),
+    exclude_from: Path | None = None,
+    gitignore: bool = True,
+) -> Discovery:
     """Find the files that ``paths`` stand for.
 
     A path of a file stands for that file, whatever its name and whatever ignores it. A folder stands for
     every ``*.py`` file below it except for what git ignores (unless ``gitignore`` is false), for folders that
     never hold source (virtual environments, caches, build output) and for what matches ``exclude``: patterns
-    as in a ``.gitignore`` that stands in that folder. A folder that is itself ignored or of such a name is
-    searched all the same when it is named. Symbolic links that are met in a search are left alone: what they
-    lead to is found by itself, or is no part of what was asked for. Nor are git submodules entered, as one
-    patch cannot reach into them: name them.
+    as in a ``.gitignore`` that stands in that folder, or in ``exclude_from`` where that is above. A folder
+    that is itself ignored or of such a name is searched all the same when it is named. Symbolic links that
+    are met in a search are left alone: what they lead to is found by itself, or is no part of what was asked
+    for. Nor are git submodules entered, as one patch cannot reach into them: name them.
 
     Raises ``ValueError`` for a malformed ``exclude`` pattern.
     """
     excluded = _exclusion(exclude)
+    above = os.path.join(os.path.realpath(exclude_from), "") if exclude_from is not None else None
     files: set[str] = set()
     missing: list[Path] = []
     unreadable: list[Path] = []
@@ -65,7 +72,8 @@ def discover(paths: Sequence[Path], *, exclude: Sequence[str] = (), gitignore: b
         if os.path.isdir(real):
             found = _search(real, gitignore, unreadable)
             if excluded:
-                start = len(os.path.join(real, ""))
+                inner = os.path.join(real, "")
+                start = len(above if above is not None and inner.startswith(above) else inner)
                 files.update(file for file in found if not excluded.match_file(file[start:]))
             else:
                 files.update(found)

@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a run can be told. ``exclude`` holds gitignore patterns.
+    """What a run can be told.
 
-    ``line_length`` is in columns; without it each file shows what its author keeps to.
+    ``line_length`` is in columns; without it each file shows what its author keeps to. ``exclude`` holds
+    gitignore patterns, relative to ``exclude_from``, or to each folder that is searched where that is None.
     """
 
     line_length: int | None = None
     exclude: tuple[str, ...] = ()
+    exclude_from: Path | None = None
     gitignore: bool = True
     writing: bool = False  # refuse what could not be written
 
@@ -149,7 +151,9 @@ def read(paths: Sequence[Path], settings: Settings, search: Search) -> Reading:
     """Find and read the files below ``paths``. Raises ``ValueError`` for a malformed exclude pattern."""
     from backpop.codemods.scan import module_root, scan
 
-    found = discover(paths, exclude=settings.exclude, gitignore=settings.gitignore)
+    found = discover(
+        paths, exclude=settings.exclude, exclude_from=settings.exclude_from, gitignore=settings.gitignore
+    )
     unlisted = tuple(
         Report(
             str(path),

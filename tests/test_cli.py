@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tool import files_of
+from tool import FIXTURES, files_of
 
-from backpop.cli.config import line_length_of
+from backpop.cli.formatter import line_length_of
 from backpop.codemods.run import Settings, to_back_populates
 
-FIXTURES = Path(__file__).with_name("fixtures")
 PAIR = FIXTURES / "across-modules"
 REFUSED = FIXTURES / "refused-splat"
 
@@ -25,12 +24,6 @@ def backpop(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def git(*arguments: str, cwd: Path, given: str | None = None) -> None:
     subprocess.run(["git", *arguments], cwd=cwd, input=given, check=True, capture_output=True, text=True)
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    shutil.copytree(PAIR / "before", tmp_path / "tree")
-    return tmp_path / "tree"
 
 
 def test_dry_run_prints_a_diff_and_changes_nothing(tree: Path) -> None:
@@ -169,7 +162,9 @@ def check_line_length(folder: Path, columns: int, comments: str = "") -> None:
             f'class {name}(Base):\n    __tablename__ = "c"\n'
             '    id = Column(ForeignKey("p.id"), primary_key=True)\n    c = relationship("P", backref="p")\n'
         )
-        [change] = to_back_populates([folder], Settings(line_length_of(folder))).changes
+        found = line_length_of(folder)
+        settings = Settings(found.columns if found else None)
+        [change] = to_back_populates([folder], settings).changes
         written = change.after.decode().splitlines()
         assert (f'    p = relationship("{name}", back_populates="c")' in written) is (extra == 0)
 

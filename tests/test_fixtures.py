@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 from graph import assert_same_graph
-from tool import command_of, convert, files_of
+from tool import FIXTURES, command_of, convert, files_of
 
-FIXTURES = Path(__file__).with_name("fixtures")
 CASES = sorted(path for path in FIXTURES.iterdir() if path.is_dir())
 LOADABLE = [case for case in CASES if not (case / "no-import").exists()]
 
