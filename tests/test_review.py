@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from test_fixtures import CASES, FIXTURES
-from tool import command_of, files_of, plan
+from test_fixtures import CASES
+from tool import FIXTURES, command_of, files_of, plan
 
 from backpop.codemods.review import Facts, Pair, replacements, reviews
 from backpop.codemods.run import Outcome, to_back_populates

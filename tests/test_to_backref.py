@@ -18,8 +18,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from models import Sources, projects
 from test_cli import backpop, git
-from test_fixtures import CASES, FIXTURES
-from tool import command_of, files_of, plan
+from test_fixtures import CASES
+from tool import FIXTURES, command_of, files_of, plan
 
 from backpop.codemods import probe
 from backpop.codemods.plan.model import Conversion, Expansion
