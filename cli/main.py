@@ -102,7 +102,7 @@ def to_back_populates(
             verbose=verbose,
             quiet=quiet,
             verifying=_verifying(
-                ctx, verify, verify_pattern, python, verify_setup, verify_timeout, verify_alone
+                ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
             ),
         )
     )
@@ -166,7 +166,7 @@ def to_backref(
             verbose=verbose,
             quiet=quiet,
             verifying=_verifying(
-                ctx, verify, verify_pattern, python, verify_setup, verify_timeout, verify_alone
+                ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
             ),
             policy=Policy(keep, options, many_to_many, drop_annotations),
         )
@@ -262,6 +262,11 @@ def verify(
         )
     )
     raise typer.Exit(int(status))
+
+
+def _asked(ctx: typer.Context, modules: list[str] | None) -> list[str] | None:
+    """The modules of ``--verify``: no project gets its code run because its own configuration says so."""
+    return modules if is_given(ctx, "verify") else None
 
 
 def _verifying(

@@ -80,6 +80,16 @@ def test_verify_takes_its_modules_from_the_configuration(tree: Path) -> None:
     assert "no_such_module cannot be imported" in backpop("verify", cwd=tree).stderr
 
 
+def test_nothing_runs_because_the_configuration_says_so(tree: Path) -> None:
+    mark = tree / "mark"
+    (tree / "setup.txt").write_text(f"open({str(mark)!r}, 'w').close()", "utf-8")
+    _configure(tree, "verify = ['os']\nverify-setup = 'setup.txt'")
+    assert backpop("to-back-populates", cwd=tree).returncode == 0
+    assert not mark.exists()
+    backpop("verify", cwd=tree)
+    assert mark.exists()
+
+
 def test_config_shows_what_is_in_force_and_where_it_comes_from(tree: Path) -> None:
     _configure(tree, "keep = 'scalar'\nexclude = ['docs/']\n[tool.ruff]\nline-length = 101")
     done = backpop("config", cwd=tree)
