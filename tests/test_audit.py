@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from graph import graph_of
+from hypothesis import assume, given, settings
+from models import Sources, projects
 from test_cli import backpop
+from tool import plan
 
 from backpop.codemods.audit import Entry, audit
 from backpop.codemods.plan.policy import Style
+from backpop.codemods.write import write_changes
 
 HEAD = """\
 from sqlalchemy import Column, ForeignKey, Integer, Table
@@ -186,6 +192,74 @@ def test_a_third_that_writes_the_same_columns(tmp_path: Path) -> None:
     )
     _, entry = audit([tmp_path]).entries
     assert entry.mistake == "Parent.first writes the same columns as Child.parent at models.py:21"
+
+
+@pytest.mark.parametrize(
+    ("columns", "arguments", "direction"),
+    [
+        ("parent_id = Column(ForeignKey('node.id'))", "", "one-to-many"),
+        ("parent_id = Column(ForeignKey('node.id'))", "remote_side=[id]", "many-to-one"),
+        ("parent_id = Column(ForeignKey('node.id'))", "remote_side='node.c.id'", "many-to-one"),
+        ("parent_id = Column(ForeignKey('node.id'))", "remote_side=lambda: Node.id", "many-to-one"),
+        ("parent_id = Column(ForeignKey('node.id'))", "remote_side=THERE", ""),
+        ("parent_id = Column(ForeignKey('node.id'))", "remote_side=lambda: [Node.parent_id]", "one-to-many"),
+        (
+            "parent_id = Column(ForeignKey('node.id'))",
+            "foreign_keys=lambda: Node.parent_id, remote_side=lambda: Node.id",
+            "many-to-one",
+        ),
+        (
+            "code = Column(ForeignKey('node.id'))\n    parent_code = Column(ForeignKey('node.code'))",
+            "primaryjoin='Node.code == Node.parent_code', remote_side='Node.code'",
+            "",
+        ),
+        ("parent_id = Column(Integer)", "primaryjoin=JOIN, remote_side='Node.id'", ""),
+        (
+            "parent_id = Column(Integer)",
+            "primaryjoin='remote(Node.id) == foreign(Node.parent_id)'",
+            "many-to-one",
+        ),
+        ("parent_id = Column('up', ForeignKey('node.id'))", "remote_side='node.c.up'", "one-to-many"),
+    ],
+)
+def test_the_direction_of_a_self_reference(
+    tmp_path: Path, columns: str, arguments: str, direction: str
+) -> None:
+    (tmp_path / "models.py").write_text(
+        f"""{HEAD}
+
+class Node(Base):
+    __tablename__ = "node"
+    id = Column(Integer, primary_key=True)
+    {columns}
+    other = relationship("Node", {arguments})
+"""
+    )
+    (entry,) = audit([tmp_path]).entries
+    assert entry.direction == direction
+
+
+@given(projects())
+@settings(max_examples=settings().max_examples * 15 // 100)
+def test_directions_are_those_of_sqlalchemy(project: Sources) -> None:
+    with TemporaryDirectory() as folder:
+        tree = Path(folder).resolve()
+        for name, data in project.files.items():
+            (tree / name).write_bytes(data)
+        graph = graph_of(tree)
+        assume("error" not in graph)
+        mapped = {
+            f"{title.rpartition('.')[2]}.{name}": one["direction"]
+            for title, made in graph["classes"].items()
+            for name, one in made["relationships"].items()
+        }
+        entries = audit([tree]).entries
+        write_changes(plan(tree).changes)
+        for entry in (*entries, *audit([tree]).entries):
+            if entry.direction:
+                expected = mapped[entry.first.title].lower().replace("to", "-to-")
+                one_to_one = {"one-to-one"} if expected != "many-to-many" else set()
+                assert entry.direction in {expected, *one_to_one}, entry
 
 
 def test_the_table(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ from enum import Enum
 from backpop.codemods.facts import ClassInfo, last_name
 from backpop.codemods.link import Attribute, Project, Value
 from backpop.codemods.plan.evaluate import table_name
+from backpop.codemods.plan.move import NotAStringError, attribute_of_column
+
+_OF_TABLES = frozenset({"c", "columns", "__table__"})
 
 
 class Direction(Enum):
@@ -44,13 +47,18 @@ def direction_of(
     }
     if "secondary" in given:
         return Direction.MANY_TO_MANY
+    if "primaryjoin" in given and not _is_seen(_said(given["primaryjoin"])):
+        return None
     if source is target:
-        return _of_self_reference(source, given)
+        return _of_self_reference(project, source, given)
     if source in project.ancestors(target) or target in project.ancestors(source):
         return None
-    named = _foreign_side(given, source, target)
-    if named is not None:
-        return Direction.MANY_TO_ONE if named is source else Direction.ONE_TO_MANY
+    keys = _foreign(given)
+    if keys:
+        owners = {_owner(project, path, source, target) for path in keys}
+        if owners == {source}:
+            return Direction.MANY_TO_ONE
+        return Direction.ONE_TO_MANY if owners == {target} else None
     there, back = _refers(project, source, target), _refers(project, target, source)
     if there == back:
         return None
@@ -74,81 +82,145 @@ def _line(project: Project, made: ClassInfo) -> set[ClassInfo]:
     return {made, *project.ancestors(made)}
 
 
-def _of_self_reference(made: ClassInfo, given: dict[str, ast.expr]) -> Direction | None:
-    join = given.get("primaryjoin")
-    remote = _marked(join, "remote")
-    if not remote and "remote_side" in given:
-        remote = _names(given["remote_side"])
+# -- the columns that a relationship names itself
+
+_Path = tuple[str, ...]  # a name with its dots; empty for what is none
+
+
+def _foreign(given: dict[str, ast.expr]) -> list[_Path]:
+    """The columns that a relationship says are the foreign keys."""
+    return _marked(given.get("primaryjoin"), "foreign") or _columns(given.get("foreign_keys"))
+
+
+def _remote(given: dict[str, ast.expr]) -> list[_Path]:
+    """The columns that a relationship says are on the other side; ``remote()`` beats ``remote_side``."""
+    return _marked(given.get("primaryjoin"), "remote") or _columns(given.get("remote_side"))
+
+
+def _columns(argument: ast.expr | None) -> list[_Path]:
+    tree = _said(argument)
+    if tree is None:
+        return []
+    return [_path(one) for one in (tree.elts if isinstance(tree, ast.List | ast.Tuple | ast.Set) else [tree])]
+
+
+def _marked(join: ast.expr | None, mark: str) -> list[_Path]:
+    """The columns within ``remote()`` or ``foreign()`` in a join."""
+    tree = _said(join)
+    return [
+        _path(_unmarked(node.args[0]))
+        for node in (ast.walk(tree) if tree is not None else ())
+        if isinstance(node, ast.Call) and last_name(node.func) == mark and node.args
+    ]
+
+
+def _unmarked(expr: ast.expr) -> ast.expr:
+    if isinstance(expr, ast.Call) and last_name(expr.func) in {"remote", "foreign"} and expr.args:
+        return _unmarked(expr.args[0])
+    return expr
+
+
+def _is_seen(join: ast.expr | None) -> bool:
+    """Whether a join is written out, no name of one or call of something that makes one."""
+    if isinstance(join, ast.Call):
+        return last_name(join.func) in {"and_", "or_"} and all(map(_is_seen, join.args))
+    return isinstance(join, ast.Compare | ast.BinOp)
+
+
+def _said(argument: ast.expr | None) -> ast.expr | None:
+    """The expression behind an argument that may be a string or a lambda; None for a string that is none."""
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        try:
+            return ast.parse(argument.value.strip(), mode="eval").body
+        except (SyntaxError, ValueError):
+            return None
+    return argument.body if isinstance(argument, ast.Lambda) else argument
+
+
+def _path(expr: ast.expr) -> _Path:
+    parts: list[str] = []
+    while isinstance(expr, ast.Attribute):
+        parts.append(expr.attr)
+        expr = expr.value
+    return (expr.id, *reversed(parts)) if isinstance(expr, ast.Name) else ()
+
+
+def _owner(project: Project, path: _Path, source: ClassInfo, target: ClassInfo) -> ClassInfo | None:
+    """The end that a column belongs to: a bare name is one of the class body around it."""
+    if not path:
+        return None
+    ours, theirs = _line(project, source), _line(project, target)
+    mine, other = _has(ours - theirs, path), _has(theirs - ours, path)
+    if len(path) == 1 or path[0] == "cls":  # in a declared_attr
+        return source if _has(ours, path) else None
+    return None if mine == other else source if mine else target
+
+
+def _has(line: set[ClassInfo], path: _Path) -> bool:
+    """Whether a column is said to be of one of some classes: by class or table, or bare in its body."""
+    if len(path) == 1:
+        return any(made.member(path[0]) is not None for made in line)
+    name = next((part for part in reversed(path[:-1]) if part not in _OF_TABLES), "")
+    return name == "cls" or any(name in {made.name, made.literal("__tablename__")} for made in line)
+
+
+# -- a class and itself
+
+
+def _of_self_reference(project: Project, made: ClassInfo, given: dict[str, ast.expr]) -> Direction | None:
+    """Foreign keys that are remote are those of many; remote columns that are none are those of the one."""
+    if any(project.is_mapped(other) for other in project.ancestors(made)):
+        return None  # the columns of joined tables go by the same names
+    remote, foreign = _remote(given), _foreign(given)
     if not remote:
-        return Direction.ONE_TO_MANY if join is None else None
-    foreign = _marked(join, "foreign")
-    if not foreign and "foreign_keys" in given:
-        foreign = _names(given["foreign_keys"])
-    keys = {name.rpartition(".")[2] for name in foreign} or set(_key_columns(made))
-    if not keys:
+        return None if "primaryjoin" in given else Direction.ONE_TO_MANY
+    line = _line(project, made)
+    marked, keys = ({_attribute_at(made, line, path) for path in paths} for paths in (remote, foreign))
+    unclear = {""}
+    if not foreign:
+        keys, unclear = _keys_to_itself(project, made)
+    if marked & unclear or "" in keys:
         return None
-    marked = {name.rpartition(".")[2] for name in remote}
-    return Direction.ONE_TO_MANY if marked & keys else Direction.MANY_TO_ONE
+    if marked <= keys:
+        return Direction.ONE_TO_MANY
+    return Direction.MANY_TO_ONE if marked.isdisjoint(keys) else None
 
 
-def _marked(join: ast.expr | None, mark: str) -> list[str]:
-    """The columns within ``remote()`` or ``foreign()`` in a join, or in the string that stands for one."""
-    if join is None:
-        return []
-    try:
-        tree: ast.AST = ast.parse(_code(join).strip())
-    except SyntaxError:
-        return []
-    found = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and last_name(node.func) == mark and node.args:
-            inner = node.args[0]
-            while isinstance(inner, ast.Call) and last_name(inner.func) in {"remote", "foreign"}:
-                inner = inner.args[0]
-            found.append(ast.unparse(inner))
-    return found
+def _attribute_at(made: ClassInfo, line: set[ClassInfo], path: _Path) -> str:
+    """The attribute of a class that a column's path ends in; empty where that is not certain."""
+    if not path or not _has(line, path):
+        return ""
+    if not _OF_TABLES.isdisjoint(path[:-1]):
+        try:
+            return attribute_of_column(made, path[-1])
+        except NotAStringError:
+            return ""
+    return path[-1]
 
 
-def _names(expr: ast.expr) -> list[str]:
-    """The names, with their dots, in an expression or in the string that stands for one."""
-    return re.findall(r"[A-Za-z_][\w.]*", _code(expr))
+def _keys_to_itself(project: Project, made: ClassInfo) -> tuple[set[str], set[str]]:
+    """The attributes that are foreign keys to the class's own table, and those that may or may not be."""
+    keys: set[str] = set()
+    goals: set[str] = set()
+    unclear = {""}
+    tables = set(_tables(project, made))
+    for one in (made, *project.ancestors(made)):
+        for name, bindings in one.body.bindings.items():
+            found = [goal for binding in bindings for goal in _goals(binding.node)]
+            text = _text(found[0]) if len(found) == 1 else ""
+            table, _, column = text.rpartition(".")
+            if one is made and table.rpartition(".")[2] in tables:
+                keys.add(name)
+                goals.add(column)
+            elif found and not (one is made and text):
+                unclear.add(name)
+        for node in ast.walk(one.node):
+            if isinstance(node, ast.Call) and last_name(node.func) == "ForeignKeyConstraint":
+                unclear |= {_text(part) for part in ast.walk(node)}
+    return keys, unclear | (keys & goals)
 
 
-def _key_columns(made: ClassInfo) -> Iterator[str]:
-    """The attributes of a class that are foreign keys by themselves."""
-    for member in made.members:
-        if member.value is not None and any(
-            isinstance(node, ast.Call) and last_name(node.func) == "ForeignKey"
-            for node in ast.walk(member.value)
-        ):
-            yield member.name
-
-
-def _foreign_side(given: dict[str, ast.expr], source: ClassInfo, target: ClassInfo) -> ClassInfo | None:
-    """The class whose columns a relationship itself says are the foreign keys."""
-    if "foreign_keys" in given:
-        names = _names(given["foreign_keys"])
-    elif "primaryjoin" in given:
-        names = _marked(given["primaryjoin"], "foreign")
-    else:
-        return None
-    owners = {made for name in names if (made := _owner(name, source, target)) is not None}
-    return owners.pop() if len(owners) == 1 else None
-
-
-def _code(expr: ast.expr) -> str:
-    return expr.value if isinstance(expr, ast.Constant) and isinstance(expr.value, str) else ast.unparse(expr)
-
-
-def _owner(name: str, source: ClassInfo, target: ClassInfo) -> ClassInfo | None:
-    """The class that a column belongs to: a bare name is one of the class body around it."""
-    path = [part for part in name.split(".") if part not in {"c", "columns", "__table__"}]
-    if len(path) < 2:
-        return source if source.member(path[0]) is not None else None
-    for made in (source, target):
-        if path[-2] in {made.name, made.literal("__tablename__")}:
-            return made
-    return None
+# -- two classes
 
 
 def _refers(project: Project, one: ClassInfo, other: ClassInfo) -> bool:
@@ -165,24 +237,30 @@ def _refers(project: Project, one: ClassInfo, other: ClassInfo) -> bool:
 def _keys(project: Project, made: ClassInfo) -> Iterator[ClassInfo | str]:
     """What the foreign keys of a class point at: a class, or a table by its simple name."""
     table = _table(project, made)
-    for node in (*ast.walk(made.node), *(ast.walk(table) if table is not None else ())):
-        if not isinstance(node, ast.Call):
-            continue
-        goals: list[ast.expr] = []
-        if last_name(node.func) == "ForeignKey":
-            goals = node.args[:1]
-        elif last_name(node.func) == "ForeignKeyConstraint" and len(node.args) > 1:
-            goals = getattr(node.args[1], "elts", [])
-        for goal in goals:
-            if isinstance(goal, ast.Constant) and isinstance(goal.value, str):
-                yield goal.value.split(".")[-2] if "." in goal.value else goal.value
-            elif isinstance(goal, ast.Attribute):
-                owner = goal.value
-                while isinstance(owner, ast.Attribute) and owner.attr in {"c", "columns", "__table__"}:
-                    owner = owner.value
-                found = project.resolve(owner, made.body)
-                if isinstance(found, ClassInfo):
-                    yield found
+    for goal in (*_goals(made.node), *(_goals(table) if table is not None else ())):
+        text = _text(goal)
+        if text:
+            yield text.split(".")[-2] if "." in text else text
+        elif isinstance(goal, ast.Attribute):
+            owner = goal.value
+            while isinstance(owner, ast.Attribute) and owner.attr in _OF_TABLES:
+                owner = owner.value
+            found = project.resolve(owner, made.body)
+            if isinstance(found, ClassInfo):
+                yield found
+
+
+def _goals(root: ast.AST) -> Iterator[ast.expr]:
+    """What the foreign keys somewhere in the source refer to."""
+    for node in ast.walk(root):
+        if isinstance(node, ast.Call) and last_name(node.func) == "ForeignKey":
+            yield from node.args[:1]
+        elif isinstance(node, ast.Call) and last_name(node.func) == "ForeignKeyConstraint":
+            yield from getattr(node.args[1], "elts", []) if len(node.args) > 1 else ()
+
+
+def _text(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _table(project: Project, made: ClassInfo) -> ast.Call | None:
