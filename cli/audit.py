@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from backpop.cli.console import counted, printable, say, shown
-from backpop.cli.convert import say_all
+from backpop.cli.console import counted, printable, say, say_all, shown
 from backpop.cli.exits import Exit, exit_status
 from backpop.cli.selection import Selection
 from backpop.codemods.audit import End, Entry, audit
@@ -33,7 +32,7 @@ def run(options: Options) -> Exit:
     try:
         found = audit(options.selection.paths, options.selection.settings())
     except ValueError as error:
-        say(f"error: {error}")
+        say(f"error: {printable(str(error))}")
         return Exit.ERROR
     for path in found.missing:
         say(f"error: {printable(str(path))}: no such file or folder")

@@ -129,7 +129,7 @@ def _checked(ctx: typer.Context, file: Path, table: Mapping[str, Any]) -> dict[s
     values = {}
     for key, value in table.items():
         if key not in names:
-            _refuse(file, key, f"there is no such key{_nearest(key, names)}")
+            _refuse(file, key, f"there is no such key{nearest(key, names)}")
         name = names[key]
         parameter, hint = known[name]
         expected, fits = _expected(name, hint)
@@ -140,7 +140,7 @@ def _checked(ctx: typer.Context, file: Path, table: Mapping[str, Any]) -> dict[s
             parameter.process_value(ctx, values[name])
         except typer.BadParameter as error:
             choices = [one.value for one in _enum(hint)]
-            _refuse(file, key, error.message.rstrip(".") + _nearest(value, choices))
+            _refuse(file, key, error.message.rstrip(".") + nearest(value, choices))
     return values
 
 
@@ -153,7 +153,8 @@ def _refuse(file: Path, key: str, reason: str) -> NoReturn:
     raise ConfigError(f"{shown(str(file))}: [tool.backpop] {key}: {reason}")
 
 
-def _nearest(given: object, known: Iterable[str]) -> str:
+def nearest(given: object, known: Iterable[str]) -> str:
+    """A question after the one of some words that is like a mistyped one; empty if none is."""
     from rapidfuzz import fuzz, process
 
     found = process.extractOne(str(given), list(known), scorer=fuzz.ratio, score_cutoff=60)

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from backpop.codemods.plan.model import Report
 
 
 def say(text: str) -> None:
@@ -27,3 +32,17 @@ def printable(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """A number with its noun: ``1 file``, ``2 files``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def line_of(report: Report) -> str:
+    """A report as one line: ``path:line:column: CODE title: detail``."""
+    from backpop.codemods.codes import CODES
+
+    place = f"{shown(report.path)}:{report.line}:{report.column}"
+    return printable(f"{place}: {report.code} {CODES[report.code].title}: {report.detail}")
+
+
+def say_all(reports: Iterable[Report]) -> None:
+    """Reports for people, each on a line."""
+    for report in reports:
+        say(line_of(report))

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backpop.cli.console import counted, printable, say, shown
+from backpop.cli.console import counted, printable, say, say_all, shown
 from backpop.cli.exits import Exit, exit_status
 from backpop.cli.selection import Selection
-from backpop.codemods.plan.model import Report
 from backpop.codemods.plan.policy import Policy
 from backpop.codemods.run import Outcome, to_back_populates, to_backref
 
@@ -50,7 +48,7 @@ def convert(options: Options) -> Exit:
         else:
             outcome = to_backref(paths, settings, options.policy)
     except ValueError as error:
-        say(f"error: {error}")
+        say(f"error: {printable(str(error))}")
         return Exit.ERROR
     wrong = bool(outcome.problems or outcome.missing)
     for path in outcome.missing:
@@ -106,23 +104,6 @@ def _write(outcome: Outcome) -> bool:
     return True
 
 
-def _line(report: Report) -> str:
-    return printable(
-        f"{shown(report.path)}:{report.line}:{report.column}: {report.code} {_title(report)}: {report.detail}"
-    )
-
-
-def _title(report: Report) -> str:
-    from backpop.codemods.codes import CODES
-
-    return CODES[report.code].title
-
-
-def say_all(reports: Iterable[Report]) -> None:
-    for report in reports:
-        say(_line(report))
-
-
 def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
     from backpop.codemods.codes import CODES
 
@@ -130,6 +111,7 @@ def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
     if options.quiet:
         return
     say_all(outcome.refusals)
+    say_all(outcome.kept if options.verbose else ())
     # a target that may lack its source breaks a program: never hide those
     say_all(note for note in outcome.notes if options.verbose or note.code == "BP901")
     hidden = Counter(note.code for note in outcome.notes if not options.verbose and note.code != "BP901")
@@ -142,6 +124,8 @@ def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
         by_code = Counter(report.code for report in outcome.refusals)
         codes = ", ".join(f"{code} {count}" for code, count in sorted(by_code.items()))
         parts.append(f"{len(outcome.refusals)} left as they are ({codes})")
+    if outcome.kept:
+        parts.append(f"{len(outcome.kept)} kept on purpose")
     if outcome.problems:
         parts.append(f"{counted(len(outcome.problems), 'file')} could not be read")
     say(f"{'; '.join(parts)}. {counted(outcome.files, 'file')} read.")

@@ -20,6 +20,7 @@ from backpop.cli.options import (
     Gitignore,
     LineLength,
     Paths,
+    PerFileIgnores,
     Python,
     Quiet,
     Verbose,
@@ -72,6 +73,7 @@ def to_back_populates(
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a backref was refused.")] = False,
     line_length: LineLength = None,
     exclude: Exclude = None,
+    per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -94,7 +96,7 @@ def to_back_populates(
         raise typer.BadParameter("--write and --check exclude each other")
     status = convert(
         Options(
-            selection=selection(paths, exclude, gitignore),
+            selection=selection(paths, exclude, per_file_ignores, gitignore),
             write=write,
             check=check,
             strict=strict,
@@ -134,6 +136,7 @@ def to_backref(
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a pair was refused.")] = False,
     line_length: LineLength = None,
     exclude: Exclude = None,
+    per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -158,7 +161,7 @@ def to_backref(
         raise typer.BadParameter("--write and --check exclude each other")
     status = convert(
         Options(
-            selection=selection(paths, exclude, gitignore),
+            selection=selection(paths, exclude, per_file_ignores, gitignore),
             write=write,
             check=check,
             strict=strict,
@@ -174,6 +177,31 @@ def to_backref(
     raise typer.Exit(int(status))
 
 
+@app.command("check")
+def check(
+    paths: Paths = None,
+    require_pairs: Annotated[
+        bool,
+        typer.Option("--require-pairs", help="Also find back_populates that is not returned."),
+    ] = False,
+    exclude: Exclude = None,
+    per_file_ignores: PerFileIgnores = None,
+    gitignore: Gitignore = True,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """List every backref; exit 1 if there are any.
+
+    For continuous integration and pre-commit, so that no new one comes in. A comment `# backpop: ignore` on a
+    statement keeps it.
+    """
+    from backpop.cli.check import Options, run
+    from backpop.cli.selection import selection
+
+    files = selection(paths, exclude, per_file_ignores, gitignore)
+    raise typer.Exit(int(run(Options(files, require_pairs, verbose, quiet))))
+
+
 @app.command("audit")
 def audit(
     paths: Paths = None,
@@ -181,6 +209,7 @@ def audit(
         list[Style] | None, typer.Option(help="Only show this style; repeatable.", show_default=False)
     ] = None,
     exclude: Exclude = None,
+    per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
 ) -> None:
     """List the relationships: how they are paired, and how the guidance would have them.
@@ -191,8 +220,21 @@ def audit(
     from backpop.cli.audit import Options, run
     from backpop.cli.selection import selection
 
-    status = run(Options(selection(paths, exclude, gitignore), tuple(style or ())))
+    status = run(Options(selection(paths, exclude, per_file_ignores, gitignore), tuple(style or ())))
     raise typer.Exit(int(status))
+
+
+@app.command("explain")
+def explain(
+    codes: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CODES]...", show_default=False, help="As in BP501; all if none."),
+    ] = None,
+) -> None:
+    """Say what a code means, with an example, and what to do about it."""
+    from backpop.cli.explain import run
+
+    raise typer.Exit(int(run(codes or [])))
 
 
 @app.command("config")
@@ -226,6 +268,7 @@ def verify(
         typer.Option(help="Compare with this git revision, not with the conversion.", metavar="REVISION"),
     ] = None,
     exclude: Exclude = None,
+    per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only print differences and errors.")] = False,
     verify_pattern: VerifyPattern = None,
@@ -256,7 +299,7 @@ def verify(
     status = run(
         Options(
             verifying=verifying,
-            selection=selection(paths, exclude, gitignore),
+            selection=selection(paths, exclude, per_file_ignores, gitignore),
             against=against,
             quiet=quiet,
         )

@@ -38,6 +38,28 @@ LineLength = Annotated[
 Exclude = Annotated[
     list[str] | None, typer.Option(help="Leave out what matches this gitignore pattern; repeatable.")
 ]
+
+
+def _file_rules(values: list[str] | None) -> list[str] | None:
+    if values:
+        from backpop.cli.selection import file_rule
+
+        for value in values:
+            try:
+                file_rule(value)
+            except ValueError as error:
+                raise typer.BadParameter(str(error)) from error
+    return values
+
+
+PerFileIgnores = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Keep what these codes say, or ALL, in the files that match; repeatable.",
+        metavar="PATTERN:CODES",
+        callback=_file_rules,
+    ),
+]
 Gitignore = Annotated[bool, typer.Option(help="Leave out what git ignores.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also print every note.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no notes.")]

@@ -47,7 +47,7 @@ def verify(options: Options) -> Exit:
     try:
         outcome = to_back_populates(options.selection.paths, options.selection.settings())
     except ValueError as error:
-        say(f"error: {error}")
+        say(f"error: {printable(str(error))}")
         return Exit.ERROR
     for path in outcome.missing:
         say(f"error: {printable(str(path))}: no such file or folder")

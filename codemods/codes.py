@@ -1,8 +1,9 @@
 """The one catalogue of what backpop says about code that it leaves as it is.
 
-A code never changes its meaning. BP0: files. BP1: the value of ``backref``. BP2: the class at the other
-end. BP3: where the relationship stands. BP4: the attribute at the other end. BP5: what it would have to
-say. BP6: writing. BP7: verification. BP8: pairs that do not become a backref. BP9: notes.
+A code never changes its meaning. BP0: files, what ``check`` finds, and what is kept on purpose. BP1: the
+value of ``backref``. BP2: the class at the other end. BP3: where the relationship stands. BP4: the attribute
+at the other end. BP5: what it would have to say. BP6: writing. BP7: verification. BP8: pairs that do not
+become a backref. BP9: notes.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """One thing that backpop reports: what it is, why it matters, and what a person can do about it."""
+    """One thing that backpop reports: what it is, why it matters, and what a person can do about it.
+
+    ``example`` is source that gets it, or what stands for that where no source does.
+    """
 
     code: str
     title: str
     why: str
     advice: str
+    example: str = ""
 
 
 _ALL = (
@@ -32,6 +37,25 @@ _ALL = (
         "file cannot be parsed",
         "The file is no Python that the running interpreter knows, so nothing can be said of it.",
         "Run backpop under the Python version that the file is written for, or leave the file out.",
+    ),
+    Code(
+        "BP003",
+        "attribute is made by a backref",
+        "No reader, editor or type checker sees it in the class that has it, and SQLAlchemy calls backref "
+        "legacy.",
+        "Convert it with `backpop to-back-populates`, or keep it with a comment `# backpop: ignore`.",
+    ),
+    Code(
+        "BP005",
+        "kept on purpose",
+        "A comment `# backpop: ignore`, or per-file-ignores in the configuration, wants it to stay as it is.",
+        "Nothing; or take the comment away.",
+    ),
+    Code(
+        "BP006",
+        "comment names no code that there is",
+        "A comment `# backpop: ignore[...]` only keeps what its codes say.",
+        "Write the code as it is reported, or no brackets at all to keep whatever is said.",
     ),
     Code(
         "BP101",

@@ -62,7 +62,7 @@ def discover(
 
     Raises ``ValueError`` for a malformed ``exclude`` pattern.
     """
-    excluded = _exclusion(exclude)
+    excluded = matcher(exclude) if exclude else None
     above = os.path.join(os.path.realpath(exclude_from), "") if exclude_from is not None else None
     files: set[str] = set()
     missing: list[Path] = []
@@ -284,12 +284,11 @@ def _ignored(rules: Sequence[_Rule], path: str) -> bool:
     return False
 
 
-def _exclusion(patterns: Sequence[str]) -> GitIgnoreSpec | None:
-    if not patterns:
-        return None
+def matcher(patterns: Sequence[str]) -> GitIgnoreSpec:
+    """What tells which relative paths gitignore patterns match. Raises ``ValueError`` for a malformed one."""
     from pathspec import GitIgnoreSpec
 
     for pattern in patterns:
         if not _is_pattern(pattern):
-            raise ValueError(f"malformed exclude pattern: {pattern!r}")
+            raise ValueError(f"malformed pattern: {pattern!r}")
     return GitIgnoreSpec.from_lines(patterns)

@@ -68,6 +68,13 @@ class Search:
     mentioned: Callable[[bytes], bool]
     concerns: Callable[[Candidate], bool]
 
+    def __or__(self, other: Search) -> Search:
+        """What either of two looks for."""
+        return Search(
+            lambda data: self.mentioned(data) or other.mentioned(data),
+            lambda node: self.concerns(node) or other.concerns(node),
+        )
+
 
 class SyntaxUnknownError(Exception):
     """A file that this Python cannot parse; the message says where and what to do."""

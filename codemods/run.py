@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,12 +11,13 @@ from typing import TYPE_CHECKING
 from backpop.codemods.discover import discover, git_root
 from backpop.codemods.edits import FileChange
 from backpop.codemods.facts import Site
-from backpop.codemods.plan.model import Conversion, Plan, Report
-from backpop.codemods.plan.policy import Policy
+from backpop.codemods.plan.model import Collapse, Conversion, Plan, Report
+from backpop.codemods.plan.policy import FileRule, Policy
 from backpop.codemods.read import BACKREFS, PAIRS, Search
 
 if TYPE_CHECKING:
     from backpop.codemods.facts import Module
+    from backpop.codemods.ignore import Ignores
     from backpop.codemods.link import Project
     from backpop.codemods.scan import Scan
 
@@ -25,12 +27,14 @@ class Settings:
     """What a run can be told.
 
     ``line_length`` is in columns; without it each file shows what its author keeps to. ``exclude`` holds
-    gitignore patterns, relative to ``exclude_from``, or to each folder that is searched where that is None.
+    gitignore patterns, as the rules of ``per_file_ignores`` do, relative to ``folder``; where that is None,
+    to each folder that is searched, or to the project's root.
     """
 
     line_length: int | None = None
     exclude: tuple[str, ...] = ()
-    exclude_from: Path | None = None
+    per_file_ignores: tuple[FileRule, ...] = ()
+    folder: Path | None = None
     gitignore: bool = True
     writing: bool = False  # refuse what could not be written
 
@@ -46,6 +50,7 @@ class Outcome:
     refusals: tuple[Report, ...]
     notes: tuple[Report, ...]
     changes: tuple[FileChange, ...]
+    kept: tuple[Report, ...] = ()  # on purpose
     project: Project | None = field(default=None, repr=False, compare=False)
     line_length: int | None = None
 
@@ -112,10 +117,16 @@ def _run(
     search: Search,
     planner: Callable[[Project, list[Module]], Plan],
 ) -> Outcome:
+    from backpop.codemods.plan.uses import early_uses
+
     found = read(paths, settings, search)
     if found.scanned is None:
         return Outcome(found.files, found.missing, found.problems, (), (), (), ())
-    plan = planner(found.scanned.project, found.scanned.modules())
+    project, modules = found.scanned.project, found.scanned.modules()
+    ignores = ignores_of(project, settings)
+    plan = ignores.sort_out(planner(project, modules))
+    collapses = [one for one in plan.conversions if isinstance(one, Collapse)]
+    notes = (*plan.notes, *early_uses(project, collapses), *ignores.mistakes(modules))
     locked = _locked(plan.conversions) if settings.writing else {}
     planned = Outcome(
         found.files,
@@ -123,12 +134,21 @@ def _run(
         found.problems,
         plan.conversions,
         plan.refusals,
-        plan.notes,
+        tuple(sorted(notes)),
         (),
-        found.scanned.project,
+        plan.kept,
+        project,
         settings.line_length,
     )
     return planned.without({site: ("BP601", detail) for site, detail in locked.items()})
+
+
+def ignores_of(project: Project, settings: Settings) -> Ignores:
+    """What is kept on purpose in a project. Raises ``ValueError`` for a malformed pattern."""
+    from backpop.codemods.ignore import Ignores
+
+    folder = project.root if settings.folder is None else os.path.realpath(settings.folder)
+    return Ignores(project, settings.per_file_ignores, folder)
 
 
 @dataclass(frozen=True)
@@ -152,7 +172,7 @@ def read(paths: Sequence[Path], settings: Settings, search: Search) -> Reading:
     from backpop.codemods.scan import module_root, scan
 
     found = discover(
-        paths, exclude=settings.exclude, exclude_from=settings.exclude_from, gitignore=settings.gitignore
+        paths, exclude=settings.exclude, exclude_from=settings.folder, gitignore=settings.gitignore
     )
     unlisted = tuple(
         Report(

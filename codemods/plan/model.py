@@ -139,8 +139,12 @@ class Collapse(Conversion):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The outcome for every backref, or pair, of a project, in the order of their places."""
+    """The outcome for every backref, or pair, of a project, in the order of their places.
+
+    ``kept`` is what a comment or the configuration wants to stay as it is.
+    """
 
     conversions: tuple[Conversion, ...]
     refusals: tuple[Report, ...]
     notes: tuple[Report, ...]
+    kept: tuple[Report, ...] = ()

@@ -31,3 +31,15 @@ class Policy:
     options: bool = False
     many_to_many: bool = False
     drop_annotations: bool = False
+
+
+ALL = "ALL"
+"""In the place of codes: whatever is said."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRule:
+    """What is not wanted of the files that a gitignore pattern matches: codes, or ALL."""
+
+    pattern: str
+    codes: frozenset[str]

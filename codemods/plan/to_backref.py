@@ -38,7 +38,6 @@ from backpop.codemods.plan.pairs import Pairs, Side, find_pairs, member_site
 from backpop.codemods.plan.policy import Keep, Policy
 from backpop.codemods.plan.reverse import reverse_of
 from backpop.codemods.plan.to_back_populates import report_at
-from backpop.codemods.plan.uses import early_uses
 
 
 def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> Plan:
@@ -70,7 +69,7 @@ def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> 
     return Plan(
         tuple(conversions),
         tuple(sorted(report for report in reports if report not in notes)),
-        tuple(sorted([*notes, *early_uses(project, conversions)])),
+        tuple(sorted(notes)),
     )
 
 
