@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import ast
 import builtins
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import chain
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, last_name
+from backpop.codemods.files import Files, classes, tables
+from backpop.codemods.layout import Layout, Tree
 
-# Found outside of the project, whatever folder of that name the project has.
-_ALWAYS_EXTERNAL = {"sqlalchemy", "flask_sqlalchemy", "sqlmodel", "peewee"}
 _DEPTH = 25  # a chain of aliases longer than this is taken to be a cycle
 
 # Bases that say nothing of the mapping.
@@ -34,8 +31,6 @@ _ROOT_CLASSES = {"DeclarativeBase", "DeclarativeBaseNoMeta"}
 _ROOT_MAKERS = {"declarative_base", "automap_base", "generate_base"}
 _COLUMN_MAKERS = {"Column", "mapped_column", "relationship"}
 _MAPPED_DECORATORS = {"mapped", "mapped_as_dataclass"}
-_CLASS = re.compile(rb"^[ \t]*class[ \t]+(\w+)[ \t]*(?:\[[^\]]*\][ \t]*)?(?:\(([^)]*)\))?", re.MULTILINE)
-_BASE = re.compile(rb"(\w+)\s*(?:\[[^\]]*\]\s*)?(?:,|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,77 +78,30 @@ class Root:
     sure: bool
 
 
-@dataclass(frozen=True)
-class Layout:
-    """Where one file stands among the modules of the project."""
-
-    path: str
-    package: tuple[str, ...]
-    name: str
-
-    @property
-    def parts(self) -> tuple[str, ...]:
-        return self.package if self.name == "__init__" else (*self.package, self.name)
-
-
-def layout(path: str, root: str) -> Layout:
-    """The module place of a file, by its folders below ``root``."""
-    inner = path[len(root) :].lstrip("/\\").replace("\\", "/")
-    *package, file = inner.split("/")
-    return Layout(path, tuple(package), file.removesuffix(".py"))
-
-
 class Project:
     """All files of a run, and the questions that planning asks about them.
 
-    ``data`` holds the bytes of the files that may define models, ``paths`` all that were found;
-    ``load`` parses one, and returns None for a file that cannot be read (and has been reported);
-    ``others`` reads the other files, those without ``data``.
+    ``tree`` knows where they are, ``files`` what is in them; ``load`` parses one, and returns None for a
+    file that cannot be read (and has been reported).
     """
 
-    def __init__(
-        self,
-        paths: Sequence[str],
-        root: str,
-        data: Mapping[str, bytes],
-        load: Callable[[Layout], Module | None],
-        others: Callable[[], Iterator[tuple[str, bytes]]],
-    ) -> None:
-        self.paths = paths
-        self.root = root
-        self.data = data
+    def __init__(self, tree: Tree, files: Files, load: Callable[[Layout], Module | None]) -> None:
+        self.tree = tree
+        self.files = files
         self._load = load
-        self._others = others
         self._modules: dict[str, Module | None] = {}
         self._resolving: set[tuple[int, str]] = set()
         self._following_call = False
         self._ancestors: dict[ClassInfo, list[ClassInfo]] = {}
         self._roots: dict[ClassInfo, frozenset[Root]] = {}
         self._reach: dict[str, frozenset[str]] = {}
-        self._tables: dict[str, bool] = {}
 
     # -- modules
-
-    @cached_property
-    def _layouts(self) -> dict[str, list[Layout]]:
-        """Every file by the last part of its dotted name."""
-        found: dict[str, list[Layout]] = {}
-        for path in self.paths:
-            place = layout(path, self.root)
-            if place.parts:
-                found.setdefault(place.parts[-1], []).append(place)
-        return found
-
-    @cached_property
-    def _packages(self) -> set[tuple[str, ...]]:
-        return {
-            place.package for places in self._layouts.values() for place in places if place.name == "__init__"
-        }
 
     def module(self, path: str) -> Module | None:
         """The facts of one file, parsed when first asked for."""
         if path not in self._modules:
-            self._modules[path] = self._load(layout(path, self.root))
+            self._modules[path] = self._load(self.tree.layout(path))
         return self._modules[path]
 
     @property
@@ -163,38 +111,8 @@ class Project:
 
     def find_module(self, name: str, level: int, importer: Module) -> Module | None:
         """The project's module that an import names, or None for one outside of the project."""
-        place = self._find_layout(name, level, importer)
-        return self.module(place.path) if place else None
-
-    def files_where(self, wanted: Callable[[bytes], bool]) -> list[str]:
-        """The files whose bytes are as wanted, sorted."""
-        return sorted(path for path, data in chain(self.data.items(), self._others()) if wanted(data))
-
-    def _find_layout(self, name: str, level: int, importer: Module) -> Layout | None:
-        parts = tuple(name.split(".")) if name else ()
-        if level:
-            base = importer.package[: len(importer.package) - (level - 1)]
-            wanted = (*base, *parts)
-            return next(
-                (
-                    place
-                    for place in self._layouts.get(wanted[-1] if wanted else "", ())
-                    if place.parts == wanted
-                ),
-                None,
-            )
-        if not parts or parts[0] in _ALWAYS_EXTERNAL:
-            return None
-        found = [
-            place
-            for place in self._layouts.get(parts[-1], ())
-            if place.parts[-len(parts) :] == parts and place.parts[: -len(parts)] not in self._packages
-        ]
-        if len(parts) == 1 and parts[0] in sys.stdlib_module_names:
-            return None
-        # several checkouts or examples side by side: the one that shares most folders with the importer
-        found.sort(key=lambda place: (-_shared(place.parts, importer.package), place.path))
-        return found[0] if found else None
+        path = self.tree.find(name, level, importer.package)
+        return self.module(path) if path else None
 
     # -- names
 
@@ -339,25 +257,13 @@ class Project:
 
     # -- classes
 
-    @cached_property
-    def _class_index(self) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-        """Files by the classes that they define, and by the last name of each base."""
-        names: dict[str, list[str]] = {}
-        bases: dict[str, list[str]] = {}
-        for path, data in chain(self.data.items(), self._others()):
-            for match in _CLASS.finditer(data) if b"class " in data else ():
-                names.setdefault(match[1].decode(errors="replace"), []).append(path)
-                for base in _BASE.findall(match[2] or b""):
-                    bases.setdefault(_without_alias(base, data).decode(errors="replace"), []).append(path)
-        return names, bases
-
     def classes_named(self, name: str) -> list[ClassInfo]:
         """Every class of this simple name."""
-        paths = self._class_index[0].get(name, ())
-        return [made for module in self._modules_of(paths) for made in module.classes if made.name == name]
+        modules = self._modules_of(self.files.holding(classes, name))
+        return [made for module in modules for made in module.classes if made.name == name]
 
     def _modules_of(self, paths: Sequence[str]) -> Iterator[Module]:
-        for path in sorted(set(paths)):
+        for path in sorted(paths):
             module = self.module(path)
             if module is not None:
                 yield module
@@ -380,7 +286,7 @@ class Project:
         waiting = [made]
         while waiting:
             current = waiting.pop(0)
-            for module in self._modules_of(self._class_index[1].get(current.name, ())):
+            for module in self._modules_of(self.files.holding(classes, f"({current.name}")):
                 for other in module.classes:
                     if other not in found and other is not made and current in self.bases(other):
                         found[other] = None
@@ -484,10 +390,7 @@ class Project:
 
     def import_name(self, module: Module) -> tuple[str, ...]:
         """The dotted name that a module is imported by, as far as packages show it."""
-        size = len(module.package)
-        while size and module.package[:size] in self._packages:
-            size -= 1
-        return module.parts[size:]
+        return module.parts[self.tree.outside(module.package) :]
 
     def meets(self, made: ClassInfo, name: str) -> list[ClassInfo]:
         """The mapped classes of a simple name that may be in the registry of a class."""
@@ -499,23 +402,9 @@ class Project:
             and other.module.aside in {(), made.module.aside}
         ]
 
-    def has_module_part(self, name: str) -> bool:
-        """Whether a module of the project, or a package around one, has this name."""
-        places = (place for many in self._layouts.values() for place in many)
-        return name in self._layouts or any(name in place.package for place in places)
-
     def has_table(self, name: str) -> bool:
-        """Whether a table, or a mapped class, of the project has this very name."""
-        if name not in self._tables:
-            pattern = re.compile(
-                rb"(?:__tablename__\s*(?::[^=\n]*)?=|\bTable\()\s*[\"']"
-                + re.escape(name).encode()
-                + rb"[\"']"
-            )
-            self._tables[name] = name in self._class_index[0] or any(
-                pattern.search(data) for data in self.data.values()
-            )
-        return self._tables[name]
+        """Whether a table, or a class, of the project has this very name."""
+        return bool(self.files.holding(tables, name) or self.files.holding(classes, name))
 
     # -- imports
 
@@ -535,37 +424,15 @@ class Project:
                 elif isinstance(binding.node, ast.Import):
                     names += [alias.name for alias in binding.node.names]
                 for name in names:
-                    found.update(place.path for place in self._with_packages(name, binding.level, module))
+                    found.update(self.tree.find_all(name, binding.level, module.package))
         return frozenset(found - {module.path})
-
-    def _with_packages(self, name: str, level: int, importer: Module) -> Iterator[Layout]:
-        """A module, and the packages that are imported with it."""
-        place = self._find_layout(name, level, importer)
-        if place is None:
-            return
-        yield place
-        for size in range(1, len(place.parts)):
-            parts = place.parts[:size]
-            if parts in self._packages:
-                yield from (other for other in self._layouts.get(parts[-1], ()) if other.parts == parts)
-
-    def packages_around(self, module: Module) -> Iterator[Module]:
-        """The ``__init__`` modules of the packages that hold a module, from the inside out."""
-        for size in range(len(module.package), 0, -1):
-            parts = module.package[:size]
-            for place in self._layouts.get(parts[-1], ()):
-                package = (
-                    self.module(place.path) if place.name == "__init__" and place.parts == parts else None
-                )
-                if package is not None:
-                    yield package
 
     def is_imported_with(self, module: Module, goal: Module, most: int = 60) -> bool:
         """Whether importing a module, and the packages around it, imports another one, directly or not.
 
         Looks at ``most`` modules at most, those that are nearest.
         """
-        waiting = [module.path, *(package.path for package in self.packages_around(module))]
+        waiting = [module.path, *self.tree.packages_around(module.path)]
         found = set(waiting)
         for _ in range(most):
             if goal.path in found or not waiting:
@@ -603,26 +470,8 @@ def _merged(lines: list[list[ClassInfo]]) -> list[ClassInfo]:
     return found
 
 
-def _without_alias(name: bytes, data: bytes) -> bytes:
-    """What a file calls ``name``, by ``import x as name`` or ``name = x``; the name itself if neither."""
-    if b" as " + name in data:
-        match = re.search(rb"(\w+)[ \t]+as " + name + rb"\b", data)
-    elif name + b" =" in data:
-        match = re.search(rb"^[ \t]*" + name + rb" =[ \t]*(?:\w+\.)*(\w+)[ \t]*$", data, re.MULTILINE)
-    else:
-        return name
-    return match[1] if match else name
-
-
 def _unique(found: Iterator[Resolved]) -> list[Resolved]:
     return list(dict.fromkeys(found))
-
-
-def _shared(one: tuple[str, ...], other: tuple[str, ...]) -> int:
-    return next(
-        (index for index, (a, b) in enumerate(zip(one, other, strict=False)) if a != b),
-        min(len(one), len(other)),
-    )
 
 
 def _unsubscripted(expr: ast.expr) -> ast.expr:

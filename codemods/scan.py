@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from backpop.codemods.facts import Module
-from backpop.codemods.link import Layout, Project
+from backpop.codemods.files import Files
+from backpop.codemods.layout import Layout, Tree
+from backpop.codemods.link import Project
 from backpop.codemods.plan.model import Report
 from backpop.codemods.read import BACKREFS, Search, SyntaxUnknownError, read_module
 from backpop.codemods.source import UnreadableError, decode
-
-# A file with one of these may define models, and its bytes are kept until something asks for them.
-_MAY_DEFINE_MODELS = (
-    b"sqlalchemy",
-    b"__tablename__",
-    b"Column",
-    b"relationship",
-    b"db.Model",
-    b"sqlmodel",
-    b"Base)",
-)
 
 
 @dataclass
@@ -40,42 +31,35 @@ class Scan:
 
 def scan(files: Sequence[str], root: str, search: Search = BACKREFS) -> Scan:
     """Read every file. ``root`` is the folder from which module names are counted."""
-    data: dict[str, bytes] = {}
     mentions: list[str] = []
     problems: list[Report] = []
+    found = Files(lambda path: _read(path, []))
     for path in files:
-        content = _read(path, problems)
-        if content is None:
+        data = _read(path, problems)
+        if data is None:
             continue
-        if search.mentioned(content):
+        found.add(path, data)
+        if search.mentioned(data):
             mentions.append(path)
-            data[path] = content
-        elif b"class " in content and any(mark in content for mark in _MAY_DEFINE_MODELS):
-            data[path] = content
 
     def load(place: Layout) -> Module | None:
-        content = data.get(place.path)
-        if content is None:
-            content = _read(place.path, problems)
-        if content is None:
+        data = found.data(place.path)
+        if data is None:
             return None
         try:
-            return read_module(decode(place.path, content), place.package, place.name, search)
+            return read_module(decode(place.path, data), place.package, place.name, search)
         except UnreadableError as error:
             problems.append(Report(place.path, 1, 1, "BP001", str(error)))
         except SyntaxUnknownError as error:
             problems.append(Report(place.path, 1, 1, "BP002", str(error)))
         return None
 
-    def others() -> Iterator[tuple[str, bytes]]:
-        return ((path, _read(path, []) or b"") for path in files if path not in data)
-
-    return Scan(Project(files, root, data, load, others), mentions, problems)
+    return Scan(Project(Tree(files, root), found, load), mentions, problems)
 
 
 def _read(path: str, problems: list[Report]) -> bytes | None:
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", buffering=0) as file:
             return file.read()
     except OSError as error:
         problems.append(Report(path, 1, 1, "BP001", error.strerror or str(error)))

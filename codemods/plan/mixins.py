@@ -7,9 +7,9 @@ called for the first mapped class of a hierarchy, and with ``cascading`` for eac
 from __future__ import annotations
 
 import ast
-import re
 
 from backpop.codemods.facts import ClassInfo, Definition, Scope, Site
+from backpop.codemods.files import bases_of_type
 from backpop.codemods.link import Attribute, External, Project
 from backpop.codemods.plan.evaluate import class_scope, returned
 from backpop.codemods.plan.model import Refused
@@ -49,8 +49,7 @@ def _kind(project: Project, decorator: ast.expr, scope: Scope) -> str | None:
 
 
 def _first_mapped(project: Project, owner: ClassInfo, name: str, *, everywhere: bool) -> list[ClassInfo]:
-    made_by_call = re.compile(rb"\btype\([^()]*\([^()]*\b" + owner.name.encode() + rb"\b")
-    for path in project.files_where(lambda data: made_by_call.search(data) is not None):
+    for path in project.files.holding(bases_of_type, owner.name):
         raise Refused("BP301", f"type() makes a class of {owner.name} in {path}")
     heirs = project.subclasses(owner)
     mapped = []

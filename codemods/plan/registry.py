@@ -167,4 +167,4 @@ def library_name(project: Project, near: ClassInfo, resolved: Resolved) -> str |
 
 def is_hidden(project: Project, name: str) -> bool:
     """Whether a class, a table or a module of the project may stand in the way of a function in strings."""
-    return project.has_table(name) or project.has_module_part(name)
+    return project.has_table(name) or project.tree.has_part(name)

@@ -38,7 +38,7 @@ def early_uses(project: Project, conversions: Sequence[Collapse]) -> list[Report
         return re.search(rb"\b(?:%s)\s*\.\s*(?:%s)\b" % (owners, attributes), data) is not None
 
     notes: list[Report] = []
-    for path in project.files_where(may_use):
+    for path in project.files.where(may_use):
         module = project.module(path)
         if module is not None:
             notes += _in_module(project, module, wanted)

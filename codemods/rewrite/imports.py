@@ -344,7 +344,7 @@ def _exported(project: Project, module: Module, name: str) -> bool:
         isinstance(node, ast.Constant) and node.value == name for node in ast.walk(module.tree)
     ):
         return True
-    for path in project.files_where(_taker_of(module, name.encode())):
+    for path in project.files.where(_taker_of(module, name.encode())):
         other = project.module(path)
         if other is None or (other is not module and _takes(project, other, module, name)):
             return True
