@@ -198,6 +198,24 @@ class Module:
         return (*self.package, "tests") if is_test else ()
 
     @cached_property
+    def named(self) -> dict[str, list[ClassInfo]]:
+        """The classes by name, in order."""
+        found: dict[str, list[ClassInfo]] = {}
+        for made in self.classes:
+            found.setdefault(made.name, []).append(made)
+        return found
+
+    @cached_property
+    def bodies(self) -> dict[Scope, ClassInfo]:
+        """The classes by the scope of their body."""
+        return {made.body: made for made in self.classes}
+
+    @cached_property
+    def at_import(self) -> list[tuple[ast.stmt, ast.Call | ast.Assign]]:
+        """The calls and assignments that run when it is imported, each with its top-level statement."""
+        return [(stmt, node) for stmt in self.tree.body for node in _run_at_import(stmt)]
+
+    @cached_property
     def loads(self) -> dict[str, list[ast.Name]]:
         """Every read of a bare name, by name."""
         found: dict[str, list[ast.Name]] = {}
@@ -237,6 +255,18 @@ def is_type_checking(test: ast.expr) -> bool:
 def is_main(test: ast.expr) -> bool:
     """Whether an ``if`` asks whether the file is run as a script."""
     return "__name__" in ast.unparse(test) and "__main__" in ast.unparse(test)
+
+
+def _run_at_import(stmt: ast.stmt) -> Iterator[ast.Call | ast.Assign]:
+    """What of a statement runs while its module is imported: class bodies do, functions do not."""
+    waiting: list[ast.AST] = [stmt]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, Definition | ast.Lambda) or (isinstance(node, ast.If) and is_main(node.test)):
+            continue
+        if isinstance(node, ast.Call | ast.Assign):
+            yield node
+        waiting += ast.iter_child_nodes(node)
 
 
 def _members(body: list[ast.stmt]) -> Iterator[Member]:

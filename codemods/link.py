@@ -9,12 +9,18 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import TypeVar, cast
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, last_name
 from backpop.codemods.files import Files, classes, tables
 from backpop.codemods.layout import Layout, Tree
+
+T = TypeVar("T", bound=Hashable)
+R = TypeVar("R")
 
 _DEPTH = 25  # a chain of aliases longer than this is taken to be a cycle
 
@@ -95,6 +101,15 @@ class Project:
         self._ancestors: dict[ClassInfo, list[ClassInfo]] = {}
         self._roots: dict[ClassInfo, frozenset[Root]] = {}
         self._reach: dict[str, frozenset[str]] = {}
+        self._resolved: dict[tuple[ast.expr, Scope], list[Resolved]] = {}
+        self._results: dict[tuple[Callable[..., object], object], object] = {}
+
+    def once(self, function: Callable[[Project, T], R], subject: T) -> R:
+        """What a function of a project makes of something, worked out when it is first asked for."""
+        key = function, subject
+        if key not in self._results:
+            self._results[key] = function(self, subject)
+        return cast("R", self._results[key])
 
     # -- modules
 
@@ -123,6 +138,17 @@ class Project:
 
     def resolve_all(self, expr: ast.expr | None, scope: Scope) -> list[Resolved]:
         """Everything that an expression may stand for (a name may be bound in several branches)."""
+        if expr is None or isinstance(expr, ast.Constant):
+            return []
+        key = expr, scope
+        found = self._resolved.get(key)
+        if found is None:
+            found = self._resolve(expr, scope)
+            if not self._resolving and not self._following_call:  # else it may lack what is being followed
+                self._resolved[key] = found
+        return found
+
+    def _resolve(self, expr: ast.expr, scope: Scope) -> list[Resolved]:
         if isinstance(expr, ast.Name):
             return self._name(expr.id, scope)
         if isinstance(expr, ast.Attribute):
@@ -131,8 +157,6 @@ class Project:
                 for owner in self.resolve_all(expr.value, scope)
                 for part in self._attribute(owner, expr.attr)
             )
-        if expr is None or isinstance(expr, ast.Constant):
-            return []
         return [Value(expr, scope)]
 
     def lookup(self, name: str, scope: Scope) -> list[Binding]:
@@ -259,10 +283,11 @@ class Project:
 
     def classes_named(self, name: str) -> list[ClassInfo]:
         """Every class of this simple name."""
-        modules = self._modules_of(self.files.holding(classes, name))
-        return [made for module in modules for made in module.classes if made.name == name]
+        modules = self.modules_of(self.files.holding(classes, name))
+        return [made for module in modules for made in module.named.get(name, ())]
 
-    def _modules_of(self, paths: Sequence[str]) -> Iterator[Module]:
+    def modules_of(self, paths: Sequence[str]) -> Iterator[Module]:
+        """The modules of some files, by path; without those that cannot be read."""
         for path in sorted(paths):
             module = self.module(path)
             if module is not None:
@@ -283,14 +308,12 @@ class Project:
     def subclasses(self, made: ClassInfo) -> list[ClassInfo]:
         """The project's classes that derive from a class, at any depth."""
         found: dict[ClassInfo, None] = {}
-        waiting = [made]
+        waiting = deque([made])
         while waiting:
-            current = waiting.pop(0)
-            for module in self._modules_of(self.files.holding(classes, f"({current.name}")):
-                for other in module.classes:
-                    if other not in found and other is not made and current in self.bases(other):
-                        found[other] = None
-                        waiting.append(other)
+            for other in self.once(_heirs, waiting.popleft()):
+                if other not in found and other is not made:
+                    found[other] = None
+                    waiting.append(other)
         return list(found)
 
     def roots(self, made: ClassInfo) -> frozenset[Root]:
@@ -408,24 +431,9 @@ class Project:
 
     # -- imports
 
-    def imports(self, module: Module) -> frozenset[str]:
-        """Paths of the project's modules that one module imports when it is itself imported."""
-        found: set[str] = set()
-        scopes = [module.scope, *(made.body for made in module.classes if made.scope.kind == "module")]
-        for scope in scopes:
-            for binding in (*(one for many in scope.bindings.values() for one in many), *scope.stars):
-                if binding.how not in {Bound.IMPORT, Bound.FROM} or binding.type_checking:
-                    continue
-                names = [binding.module]
-                if binding.how is Bound.FROM:
-                    names.append(
-                        f"{binding.module}.{binding.imported}" if binding.module else binding.imported
-                    )
-                elif isinstance(binding.node, ast.Import):
-                    names += [alias.name for alias in binding.node.names]
-                for name in names:
-                    found.update(self.tree.find_all(name, binding.level, module.package))
-        return frozenset(found - {module.path})
+    def imports(self, module: Module) -> tuple[str, ...]:
+        """Paths of the project's modules that one module imports when it is itself imported, sorted."""
+        return self.once(_imports, module)
 
     def is_imported_with(self, module: Module, goal: Module, most: int = 60) -> bool:
         """Whether importing a module, and the packages around it, imports another one, directly or not.
@@ -438,8 +446,8 @@ class Project:
             if goal.path in found or not waiting:
                 break
             current = self.module(waiting.pop(0))
-            fresh = self.imports(current) - found if current else frozenset()
-            found |= fresh
+            fresh = [path for path in self.imports(current) if path not in found] if current else []
+            found.update(fresh)
             # packages first: that is where projects gather their models
             waiting = sorted([*waiting, *fresh], key=lambda path: not path.endswith("__init__.py"))
         return goal.path in found
@@ -451,11 +459,44 @@ class Project:
             waiting = [start]
             while waiting:
                 module = self.module(waiting.pop())
-                fresh = self.imports(module) - found if module else frozenset()
-                found |= fresh
+                fresh = [path for path in self.imports(module) if path not in found] if module else []
+                found.update(fresh)
                 waiting.extend(fresh)
             self._reach[start] = frozenset(found)
         return goal in self._reach[start]
+
+
+def _imports(project: Project, module: Module) -> tuple[str, ...]:
+    found: set[str] = set()
+    scopes = [module.scope, *(made.body for made in module.classes if made.scope.kind == "module")]
+    for scope in scopes:
+        for binding in (*chain.from_iterable(scope.bindings.values()), *scope.stars):
+            if not (binding.how is Bound.IMPORT or binding.how is Bound.FROM) or binding.type_checking:
+                continue
+            names = [binding.module]
+            if binding.how is Bound.FROM:
+                names.append(f"{binding.module}.{binding.imported}" if binding.module else binding.imported)
+            elif isinstance(binding.node, ast.Import):
+                names += [alias.name for alias in binding.node.names]
+            for name in names:
+                found.update(project.tree.find_all(name, binding.level, module.package))
+    return tuple(sorted(found - {module.path}))
+
+
+def _heirs(project: Project, made: ClassInfo) -> list[ClassInfo]:
+    """The classes that derive directly from one."""
+    modules = project.modules_of(project.files.holding(classes, f"({made.name}"))
+    return [heir for module in modules for heir in project.once(_by_base, module).get(made, ())]
+
+
+def _by_base(project: Project, module: Module) -> dict[ClassInfo, list[ClassInfo]]:
+    """The classes of a module by each class that they derive from directly."""
+    found: dict[ClassInfo, list[ClassInfo]] = {}
+    for made in module.classes:
+        for base in dict.fromkeys(project.bases(made)):
+            if isinstance(base, ClassInfo):
+                found.setdefault(base, []).append(made)
+    return found
 
 
 def _merged(lines: list[list[ClassInfo]]) -> list[ClassInfo]:

@@ -96,10 +96,19 @@ class Source:
     def quote(self, *nodes: ast.AST) -> str:
         """The quote that most string literals within the first of some nodes have that has any literals."""
         for node in nodes:
-            counts = Counter(mark for part in _literals(node) if (mark := self._quote_of(part)))
+            if node not in self._quotes:
+                self._quotes[node] = Counter(
+                    mark for part in _literals(node) if (mark := self._quote_of(part))
+                )
+            counts = self._quotes[node]
             if counts:
                 return "'" if counts["'"] > counts['"'] else '"'
         return '"'
+
+    @cached_property
+    def _quotes(self) -> dict[ast.AST, Counter[str]]:
+        """The quotes of the literals within nodes that were asked for."""
+        return {}
 
     def _quote_of(self, node: ast.Constant | ast.JoinedStr) -> str | None:
         """The quote of a literal that is no text of several lines."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 
-from backpop.codemods.facts import Bound, ClassInfo, Definition, is_main, last_name
+from backpop.codemods.facts import Bound, ClassInfo, Module, last_name
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.factory import Factory, factory_of, flask_like_factory
 from backpop.codemods.plan.forward import Forward
@@ -27,8 +27,16 @@ _CONFIGURING = {
 }
 
 
-def relationship_calls(project: Project, made: ClassInfo) -> Iterator[tuple[ast.Call, Factory]]:
+def relationship_calls(project: Project, made: ClassInfo) -> list[tuple[ast.Call, Factory]]:
     """The relationships that stand directly in a class body."""
+    return project.once(_relationship_calls, made)
+
+
+def _relationship_calls(project: Project, made: ClassInfo) -> list[tuple[ast.Call, Factory]]:
+    return list(_find_relationships(project, made))
+
+
+def _find_relationships(project: Project, made: ClassInfo) -> Iterator[tuple[ast.Call, Factory]]:
     for member in made.members:
         call = member.value
         if isinstance(call, ast.Call):
@@ -50,21 +58,35 @@ def spell_factory(project: Project, mover: Mover, forward: Forward) -> Moved:
     ``relationship`` does not. Raises :class:`Refused`.
     """
     target = forward.target
-    used = Counter(
-        ast.unparse(call.func)
-        for made in (target, *target.module.classes)
-        for call, factory in relationship_calls(project, made)
-        if factory == forward.factory
-        and last_name(call.func) in _SPELLINGS
-        and _is_bound_above(project, target, call.func)
-        and _resolves(project, call.func, forward)
-    )
+    used: Counter[str] = Counter()
+    for spellings in (_spellings(project, [target]), project.once(_spellings_in, target.module)):
+        for (factory, text), funcs in spellings.items():
+            if (
+                factory == forward.factory
+                and _is_bound_above(project, target, funcs[0])
+                and _resolves(project, funcs[0], forward)
+            ):
+                used[text] += len(funcs)
     if used:
         return Moved(used.most_common(1)[0][0])
     name = next(iter(_in_scope(project, forward)), None)
     if name is not None:
         return Moved(name)
     return _imported(mover, forward)
+
+
+def _spellings_in(project: Project, module: Module) -> dict[tuple[Factory, str], list[ast.expr]]:
+    return _spellings(project, module.classes)
+
+
+def _spellings(project: Project, classes: Iterable[ClassInfo]) -> dict[tuple[Factory, str], list[ast.expr]]:
+    """How some classes call factories: every such expression, by the factory and its text."""
+    found: dict[tuple[Factory, str], list[ast.expr]] = defaultdict(list)
+    for made in classes:
+        for call, factory in relationship_calls(project, made):
+            if last_name(call.func) in _SPELLINGS:
+                found[factory, ast.unparse(call.func)].append(call.func)
+    return found
 
 
 def _is_bound_above(project: Project, target: ClassInfo, func: ast.expr) -> bool:
@@ -162,8 +184,9 @@ def check_life(project: Project, forward: Forward) -> None:
 def _conditions(project: Project, made: ClassInfo) -> set[tuple[ast.AST, int]]:
     """The branches that a class statement, and those of the classes around it, stand in."""
     found: set[tuple[ast.AST, int]] = set()
-    for one in made.module.classes:
-        if one.body in made.body.chain() and one.guard is not None and not isinstance(one.guard, ast.With):
+    for scope in made.body.chain():
+        one = made.module.bodies.get(scope)
+        if one is not None and one.guard is not None and not isinstance(one.guard, ast.With):
             blocks = [getattr(one.guard, name, []) for name in ("body", "orelse", "finalbody")]
             blocks += [part.body for part in getattr(one.guard, "handlers", getattr(one.guard, "cases", []))]
             branch = next(
@@ -184,35 +207,20 @@ def check_configuring(project: Project, forward: Forward) -> None:
     """
     source, target = forward.source, forward.target
     same = source.module is target.module
-    for stmt in target.module.tree.body:
+    for stmt, node in target.module.at_import:
         if stmt.lineno <= target.node.lineno or (same and stmt.lineno >= source.node.lineno):
             continue
-        for node in _run_at_import(stmt):
-            if _configures(project, node, target):
-                where = f"{target.module.shown}:{getattr(node, 'lineno', stmt.lineno)}"
-                raise Refused("BP308", f"{ast.unparse(node)} in {where}")
+        if _configures(project, node, target):
+            raise Refused("BP308", f"{ast.unparse(node)} in {target.module.shown}:{node.lineno}")
 
 
-def _configures(project: Project, node: ast.AST, target: ClassInfo) -> bool:
+def _configures(project: Project, node: ast.Call | ast.Assign, target: ClassInfo) -> bool:
     scope = target.module.scope
     if isinstance(node, ast.Call):
         return last_name(node.func) in _CONFIGURING or project.resolve(node.func, scope) is target
     # ``model = Target``: the schemas and forms that libraries make of a model look at its mapper at once
-    names = [ast.unparse(one) for one in node.targets] if isinstance(node, ast.Assign) else []
-    return (
-        isinstance(node, ast.Assign) and names == ["model"] and project.resolve(node.value, scope) is target
-    )
-
-
-def _run_at_import(stmt: ast.stmt) -> Iterator[ast.AST]:
-    """What of a statement runs while its module is imported: class bodies do, functions do not."""
-    waiting: list[ast.AST] = [stmt]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Definition | ast.Lambda) or (isinstance(node, ast.If) and is_main(node.test)):
-            continue
-        yield node
-        waiting += ast.iter_child_nodes(node)
+    names = [ast.unparse(one) for one in node.targets]
+    return names == ["model"] and project.resolve(node.value, scope) is target
 
 
 def check_name_is_free(project: Project, forward: Forward) -> None:

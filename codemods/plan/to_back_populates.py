@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 from backpop.codemods.facts import ClassInfo, Module, Site
@@ -54,12 +54,10 @@ def _hidden_names(conversions: list[Expansion]) -> Iterator[tuple[Expansion, str
         if conversion.reverse is not None:
             reverses[conversion.target].append(conversion)
     for together in reverses.values():
-        for one in together:
-            if any(
-                other.reverse and one.reverse_name in other.reverse.reads()
-                for other in together
-                if other is not one
-            ):
+        reads = {one: one.reverse.reads() for one in together if one.reverse is not None}
+        readers = Counter(name for names in reads.values() for name in names)
+        for one, names in reads.items():
+            if readers[one.reverse_name] > (one.reverse_name in names):
                 yield one, one.reverse_name
 
 
