@@ -26,14 +26,14 @@ class Tree:
     """The paths of all files below ``root``, the folder from which module names are counted."""
 
     def __init__(self, paths: Sequence[str], root: str) -> None:
-        self._root = root.rstrip(os.sep)
+        self.root = root.rstrip(os.sep)
         self._paths = frozenset(paths)
         self._found: dict[tuple[str, int, tuple[str, ...]], str | None] = {}
         self._parts: dict[str, bool] = {}
 
     def layout(self, path: str) -> Layout:
         """The place of a file."""
-        *package, file = path[len(self._root) :].lstrip(os.sep).split(os.sep)
+        *package, file = path[len(self.root) :].lstrip(os.sep).split(os.sep)
         return Layout(path, tuple(package), file.removesuffix(".py"))
 
     def find(self, name: str, level: int, package: tuple[str, ...]) -> str | None:
@@ -55,7 +55,7 @@ class Tree:
         """The ``__init__`` files of the folders that hold a file, from the inside out."""
         found = []
         folder = os.path.dirname(path)
-        while len(folder) > len(self._root):
+        while len(folder) > len(self.root):
             if folder in self._packages:
                 found.append(folder + _INIT)
             folder = os.path.dirname(folder)
@@ -72,7 +72,7 @@ class Tree:
         """Whether a module of the project, or a folder around one, has this name."""
         if name not in self._parts:
             file, folder = f"{os.sep}{name}.py", f"{os.sep}{name}{os.sep}"
-            start = len(self._root)
+            start = len(self.root)
             self._parts[name] = any(
                 path.endswith(file) or path.find(folder, start) >= 0 for path in self._paths
             )
@@ -80,13 +80,13 @@ class Tree:
 
     @cached_property
     def _packages(self) -> set[str]:
-        return {path.removesuffix(_INIT) for path in self._paths if path.endswith(_INIT)} - {self._root}
+        return {path.removesuffix(_INIT) for path in self._paths if path.endswith(_INIT)} - {self.root}
 
     @cached_property
     def _tops(self) -> dict[str, list[str]]:
         """Folders by the names that an import may begin with to find something in them."""
         found: dict[str, list[str]] = {}
-        seen = {self._root}
+        seen = {self.root}
         for path in sorted(self._paths):
             folder, _, file = path.rpartition(os.sep)
             if folder not in self._packages:
@@ -126,7 +126,7 @@ class Tree:
         return path if path in self._paths else None
 
     def _folder(self, parts: tuple[str, ...]) -> str:
-        return os.sep.join((self._root, *parts))
+        return os.sep.join((self.root, *parts))
 
 
 def _shared(one: str, other: str) -> list[str]:

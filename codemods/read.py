@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import warnings
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -39,7 +40,7 @@ _COMPOUND = (
 )
 
 
-_FACTORY_CALL = re.compile(rb"(?:relation(?:ship)?|dynamic_loader)[ \t]*\(")
+_FACTORY_CALL = re.compile(rb"relation(?:ship)?[ \t]*\(")
 _KEYWORD = re.compile(rb"\w[ \t]*=(?!=)")
 _WINDOW = 1000  # bytes of a call that are looked at
 
@@ -48,8 +49,6 @@ def may_hold_backref(data: bytes) -> bool:
     """Whether the bytes of a file may hold a backref: by that word, or by as many positional arguments."""
     if b"backref" in data:
         return True
-    if b"relation" not in data and b"dynamic_loader" not in data:
-        return False
     for match in _FACTORY_CALL.finditer(data):
         start = match.end()
         keyword = _KEYWORD.search(data, start, start + _WINDOW)
@@ -63,16 +62,24 @@ Candidate = ast.Call | ast.Dict | ast.Subscript
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What a run looks for: by the bytes that a file must hold, and by the nodes that become its sites."""
+    """What a run looks for.
+
+    ``mentioned`` tells by its bytes whether a file may have some, ``concerns`` which nodes become sites. Each
+    of these has one of ``words`` in its text, or ``commas`` commas.
+    """
 
     mentioned: Callable[[bytes], bool]
     concerns: Callable[[Candidate], bool]
+    words: tuple[str, ...]
+    commas: int = sys.maxsize
 
     def __or__(self, other: Search) -> Search:
         """What either of two looks for."""
         return Search(
             lambda data: self.mentioned(data) or other.mentioned(data),
             lambda node: self.concerns(node) or other.concerns(node),
+            (*self.words, *other.words),
+            min(self.commas, other.commas),
         )
 
 
@@ -101,7 +108,7 @@ def read_module(source: Source, package: tuple[str, ...], name: str, search: Sea
     module = Module(source, tree, package, name)
     module.scope = Scope("module", name, tree, module, None)
     search = search or BACKREFS
-    reader = _Reader(module, search.concerns if search.mentioned(source.data) else None)
+    reader = _Reader(module, search if search.mentioned(source.data) else None)
     try:
         reader.block(tree.body, module.scope, None)
     except RecursionError as error:
@@ -112,9 +119,10 @@ def read_module(source: Source, package: tuple[str, ...], name: str, search: Sea
 class _Reader:
     """Walks the statements of a module; looks into expressions only where something wanted may be."""
 
-    def __init__(self, module: Module, concerns: Callable[[Candidate], bool] | None) -> None:
+    def __init__(self, module: Module, search: Search | None) -> None:
         self.module = module
-        self.concerns = concerns
+        self.search = search
+        self.lines = module.source.lines_with(search.words) if search else []
 
     def block(self, stmts: Iterable[ast.stmt], scope: Scope, guard: ast.AST | None) -> None:
         for stmt in stmts:
@@ -208,12 +216,23 @@ class _Reader:
         binding.scope.bindings.setdefault(binding.name, []).append(binding)
 
     def scan(self, root: ast.AST, stmt: ast.stmt, scope: Scope, guard: ast.AST | None) -> None:
-        if self.concerns is None:
+        if self.search is None or not self.may_concern(self.search, root, stmt):
             return
         for node, inside in _calls(root, ()):
-            if isinstance(node, Candidate) and self.concerns(node):
+            if isinstance(node, Candidate) and self.search.concerns(node):
                 place, owner, attribute = _place(node, inside, stmt, scope, guard)
                 self.module.sites.append(Site(node, stmt, scope, place, self._class_of(owner), attribute))
+
+    def may_concern(self, search: Search, root: ast.AST, stmt: ast.stmt) -> bool:
+        """Whether the text of something shows that a site may be in it."""
+        first: int = getattr(root, "lineno", stmt.lineno)
+        last: int = getattr(root, "end_lineno", None) or stmt.end_lineno or first
+        at = bisect_left(self.lines, first)
+        if at < len(self.lines) and self.lines[at] <= last:
+            return True
+        source = self.module.source
+        start, end = source.line_starts[first - 1], source.line_end(last)
+        return end - start > search.commas and source.text.count(",", start, end) >= search.commas
 
     def _class_of(self, scope: Scope | None) -> ClassInfo | None:
         if scope is None:
@@ -247,14 +266,14 @@ def _concerns_backref(node: Candidate) -> bool:
     )
 
 
-BACKREFS = Search(may_hold_backref, _concerns_backref)
+BACKREFS = Search(may_hold_backref, _concerns_backref, ("backref", "**"), BACKREF_POSITION)
 
 
 def _names_partner(node: Candidate) -> bool:
     return isinstance(node, ast.Call) and any(keyword.arg == "back_populates" for keyword in node.keywords)
 
 
-PAIRS = Search(lambda data: b"back_populates" in data, _names_partner)
+PAIRS = Search(lambda data: b"back_populates" in data, _names_partner, ("back_populates",))
 
 
 def _may_be_relationship(node: Candidate) -> bool:
@@ -268,7 +287,9 @@ def _may_be_relationship(node: Candidate) -> bool:
 
 _FACTORIES = {"relationship", "relation", "dynamic_loader", "Relationship"}
 RELATIONSHIPS = Search(
-    lambda data: b"relation" in data or b"dynamic_loader" in data or b"backref" in data, _may_be_relationship
+    lambda data: b"relation" in data or b"dynamic_loader" in data or b"backref" in data,
+    _may_be_relationship,
+    ("elation", "dynamic_loader", "backref", "back_populates"),
 )
 
 

@@ -147,7 +147,7 @@ def ignores_of(project: Project, settings: Settings) -> Ignores:
     """What is kept on purpose in a project. Raises ``ValueError`` for a malformed pattern."""
     from backpop.codemods.ignore import Ignores
 
-    folder = project.root if settings.folder is None else os.path.realpath(settings.folder)
+    folder = project.tree.root if settings.folder is None else os.path.realpath(settings.folder)
     return Ignores(project, settings.per_file_ignores, folder)
 
 

@@ -9,9 +9,10 @@ import re
 import tokenize
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 TAB = 4  # columns, for the line length alone
 _NEWLINE = re.compile(r"\r\n|\r|\n")
@@ -37,6 +38,8 @@ class Source:
     @cached_property
     def line_starts(self) -> list[int]:
         """Offset of the first character of each line; Python counts LF, CR LF and lone CR as line ends."""
+        if "\r" not in self.text:
+            return [0, *accumulate(len(line) + 1 for line in self.text.split("\n")[:-1])]
         return [0, *(match.end() for match in _NEWLINE.finditer(self.text))]
 
     @cached_property
@@ -79,6 +82,11 @@ class Source:
         """Line and column, both counted from 1, the column in characters."""
         line = self.line_of(offset)
         return line, offset - self.line_starts[line - 1] + 1
+
+    def lines_with(self, words: Iterable[str]) -> list[int]:
+        """The lines, counted from 1 and sorted, that hold one of some words."""
+        found = (match.start() for word in words for match in re.finditer(re.escape(word), self.text))
+        return sorted({self.line_of(offset) for offset in found})
 
     def line_end(self, line: int) -> int:
         """Offset just after the line's own line ending (or the end of the text)."""
