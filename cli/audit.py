@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from backpop.cli.console import counted, printable, say, say_all, shown
+from backpop.cli.console import counted, printable, put, say, say_all, shown
 from backpop.cli.exits import Exit, exit_status
+from backpop.cli.formats import Format, Output, Stopwatch
 from backpop.cli.selection import Selection
-from backpop.codemods.audit import End, Entry, audit
+from backpop.codemods.audit import Audit, End, Entry, audit
 from backpop.codemods.plan.policy import Style
 
 _NAMES = {Style.NONE: "no counterpart"}
@@ -25,31 +26,49 @@ class Options:
 
     selection: Selection
     styles: tuple[Style, ...]
+    output: Output
 
 
 def run(options: Options) -> Exit:
     """Take stock and show it; returns the exit status."""
+    clock = Stopwatch()
     try:
         found = audit(options.selection.paths, options.selection.settings())
     except ValueError as error:
         say(f"error: {printable(str(error))}")
         return Exit.ERROR
+    clock.lap("audit")
     for path in found.missing:
         say(f"error: {printable(str(path))}: no such file or folder")
-    say_all(found.problems)
     entries = [one for one in found.entries if not options.styles or one.style in options.styles]
+    form, file = options.output.format, options.output.file
+    if form is Format.TEXT:
+        say_all(found.problems)
+        # a pipe and a file have no width
+        wide = file is not None or not sys.stdout.isatty()
+        data = "".join(f"{line.rstrip()}\n" for line in _lines(found, entries, wide=wide)).encode()
+    else:
+        from backpop.cli.formats import render
+
+        data = render.audit(form, found, entries, clock.seconds)
+    done = put(data, file)
+    return exit_status(found=False, wrong=bool(found.problems or found.missing or not done))
+
+
+def _lines(found: Audit, entries: Sequence[Entry], *, wide: bool) -> Iterator[str]:
+    """The inventory as text."""
     if entries:
-        _print_table(entries)
+        yield from _rendered(_table(entries), wide=wide)
     mistakes = [one for one in entries if one.mistake]
     if mistakes:
-        print("\nLikely mistakes:")
+        yield from ("", "Likely mistakes:")
     for one in mistakes:
-        print(f"  {printable(f'{shown(one.first.path)}:{one.first.line}: {one.mistake}')}")
-    _print_totals(found.entries)
-    return exit_status(found=False, wrong=bool(found.problems or found.missing))
+        yield f"  {printable(f'{shown(one.first.path)}:{one.first.line}: {one.mistake}')}"
+    yield ""
+    yield from _totals(found.entries, wide=wide)
 
 
-def _print_table(entries: Iterable[Entry]) -> None:
+def _table(entries: Iterable[Entry]) -> Table:
     table = Table("Relationship", "Counterpart", "Direction", "Style", "Kind", "Recommended", box=None)
     for one in entries:
         kind = f"complex: {'; '.join(one.reasons)}" if one.reasons else "simple" if _is_pair(one) else ""
@@ -62,17 +81,16 @@ def _print_table(entries: Iterable[Entry]) -> None:
             Text(kind),
             _name(recommended) if recommended is not None else "",
         )
-    _print(table)
+    return table
 
 
-def _print(table: Table) -> None:
+def _rendered(table: Table, *, wide: bool) -> Iterator[str]:
     console = Console(markup=False, highlight=False, emoji=False)
-    if not sys.stdout.isatty():  # a pipe has no width
+    if wide:
         console.width = console.measure(table, options=console.options.update(max_width=10_000)).maximum
     with console.capture() as text:
         console.print(table)
-    for line in text.get().splitlines():
-        print(line.rstrip())
+    yield from text.get().splitlines()
 
 
 def _is_pair(entry: Entry) -> bool:
@@ -87,7 +105,7 @@ def _name(style: Style) -> str:
     return _NAMES.get(style, style.value)
 
 
-def _print_totals(entries: Sequence[Entry]) -> None:
+def _totals(entries: Sequence[Entry], *, wide: bool) -> Iterator[str]:
     """How many there are of each style, and what the guidance would change."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for style in Style:
@@ -95,11 +113,10 @@ def _print_totals(entries: Sequence[Entry]) -> None:
         simple = sum(not one.reasons for one in these)
         kinds = f"{simple} simple, {len(these) - simple} complex" if any(map(_is_pair, these)) else ""
         table.add_row(_name(style), str(len(these)), kinds)
-    print()
-    _print(table)
+    yield from _rendered(table, wide=wide)
     explicit = sum(one.style is Style.BACKREF and one.recommended is Style.BACK_POPULATES for one in entries)
     short = sum(one.style is Style.BACK_POPULATES and one.recommended is Style.BACKREF for one in entries)
     if explicit:
-        print(f"By the guidance {counted(explicit, 'backref')} would be explicit (to-back-populates).")
+        yield (f"By the guidance {counted(explicit, 'backref')} would be explicit (to-back-populates).")
     if short:
-        print(f"By the guidance {counted(short, 'pair')} would be a backref (to-backref).")
+        yield (f"By the guidance {counted(short, 'pair')} would be a backref (to-backref).")

@@ -26,7 +26,19 @@ if TYPE_CHECKING:
 
 # What is asked for in one run is no setting of a project.
 _OF_ONE_RUN = frozenset(
-    {"against", "check", "help", "paths", "quiet", "style", "verbose", "version", "write"}
+    {
+        "against",
+        "check",
+        "help",
+        "output",
+        "output_format",
+        "paths",
+        "quiet",
+        "style",
+        "verbose",
+        "version",
+        "write",
+    }
 )
 _TABLES = frozenset({"per_file_ignores"})
 

@@ -16,6 +16,21 @@ def say(text: str) -> None:
     print(text, file=sys.stderr)
 
 
+def put(data: bytes, file: Path | None) -> bool:
+    """What was asked for, to a file or to stdout. Where the file cannot be written, say so; False then."""
+    if file is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return True
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        say(f"error: {printable(str(file))} cannot be written: {error.strerror}")
+        return False
+    return True
+
+
 def shown(path: str) -> str:
     """A path as messages show it: relative to the current folder where it is below that."""
     try:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backpop.cli.console import counted, printable, say, say_all, shown
+from backpop.cli.console import counted, printable, put, say, say_all, shown
 from backpop.cli.exits import Exit, exit_status
+from backpop.cli.formats import Format, Output, Stopwatch
 from backpop.cli.selection import Selection
 from backpop.codemods.plan.policy import Policy
 from backpop.codemods.run import Outcome, to_back_populates, to_backref
 
 if TYPE_CHECKING:
     from backpop.cli.verify import Verifying
+    from backpop.codemods.review import Review
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,14 @@ class Options:
     line_length: int | None
     verbose: bool
     quiet: bool
+    output: Output
     verifying: Verifying | None = None
     policy: Policy | None = None
+
+    @property
+    def command(self) -> str:
+        """The name of the command."""
+        return "to-backref" if self.policy else "to-back-populates"
 
     @property
     def noun(self) -> str:
@@ -40,6 +48,7 @@ class Options:
 
 def convert(options: Options) -> Exit:
     """Run a conversion and show it; returns the exit status."""
+    clock = Stopwatch()
     settings = options.selection.settings(line_length=options.line_length, writing=options.write)
     paths = options.selection.paths
     try:
@@ -50,39 +59,59 @@ def convert(options: Options) -> Exit:
     except ValueError as error:
         say(f"error: {printable(str(error))}")
         return Exit.ERROR
+    clock.lap("plan")
     wrong = bool(outcome.problems or outcome.missing)
     for path in outcome.missing:
         say(f"error: {printable(str(path))}: no such file or folder")
-    if options.verifying is not None:
+    proof, failed = None, False
+    if options.verifying is not None and outcome.conversions:
         from backpop.cli.verify import proved
 
-        proven = proved(outcome, options.verifying, quiet=options.quiet)
-        if proven is None:
-            return Exit.ERROR
-        outcome = proven
-    if options.write:
-        wrong = not _write(outcome) or wrong
+        proof = proved(outcome, options.verifying, quiet=options.quiet)
+        clock.lap("verify")
+        failed = proof.verification.error is not None
+        outcome = proof.outcome.only(()) if failed else proof.outcome
+        wrong = wrong or failed
+    reviews = _reviews(outcome) if options.output.format is not Format.TEXT else []
+    clock.lap("review")
+    written = options.write and not failed and _write(outcome)
+    clock.lap("write")
+    wrong = wrong or written is not options.write
+    form, file = options.output.format, options.output.file
+    if form is not Format.TEXT:
+        from backpop.cli.formats.render import conversion
+
+        data = conversion(form, options.command, outcome, reviews, proof, clock.seconds, written=written)
+        done = put(data, file)
     elif options.check:
-        for change in outcome.changes:
-            print(printable(shown(str(change.path))))
+        names = "".join(f"{printable(shown(str(change.path)))}\n" for change in outcome.changes)
+        done = put(names.encode(), file)
     else:
-        _print_diff(outcome)
-    _report(outcome, options, failed=wrong)
+        done = options.write or _put_diff(outcome, file)
+    wrong = wrong or not done
+    if not failed:
+        _report(outcome, options, failed=wrong)
     found = bool((options.check and outcome.changes) or (options.strict and outcome.refusals))
     return exit_status(found=found, wrong=wrong)
 
 
-def _print_diff(outcome: Outcome) -> None:
+def _reviews(outcome: Outcome) -> list[Review]:
+    """What there is to judge of an outcome, found out while its files are as they were read."""
+    from backpop.codemods.review import reviews
+
+    return list(reviews(outcome))
+
+
+def _put_diff(outcome: Outcome, file: Path | None) -> bool:
     if not outcome.changes:
-        return
+        return put(b"", file)
     from backpop.codemods.discover import patch_root
     from backpop.codemods.patch import build_patch
 
     root = patch_root([str(change.path) for change in outcome.changes], Path.cwd())
     patch = build_patch(outcome.changes, root)
     # A pipe gets the exact bytes; a terminal would obey those that are no text.
-    sys.stdout.buffer.write(_displayed(patch) if sys.stdout.isatty() else patch)
-    sys.stdout.buffer.flush()
+    return put(_displayed(patch) if file is None and sys.stdout.isatty() else patch, file)
 
 
 def _displayed(patch: bytes) -> bytes:
@@ -104,7 +133,7 @@ def _write(outcome: Outcome) -> bool:
     return True
 
 
-def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
+def _say_reports(outcome: Outcome, options: Options) -> None:
     from backpop.codemods.codes import CODES
 
     say_all(outcome.problems)
@@ -117,6 +146,13 @@ def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
     hidden = Counter(note.code for note in outcome.notes if not options.verbose and note.code != "BP901")
     for code, count in sorted(hidden.items()):
         say(f"note: {code} {CODES[code].title}: {counted(count, 'place')} (--verbose lists them)")
+
+
+def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
+    if options.output.format is Format.TEXT:
+        _say_reports(outcome, options)
+    if options.quiet:
+        return
     done = "converted" if options.write and not failed else "can be converted"
     files = f" in {counted(len(outcome.changes), 'file')}" if outcome.changes else ""
     parts = [f"{counted(len(outcome.conversions), options.noun)} {done}{files}"]

@@ -15,11 +15,14 @@ import typer
 
 from backpop.cli.config import configure, is_given
 from backpop.cli.exits import Exit
+from backpop.cli.formats import Format, Output
 from backpop.cli.options import (
     Check,
     Exclude,
     Gitignore,
     LineLength,
+    OutputFile,
+    OutputFormat,
     Paths,
     PerFileIgnores,
     Python,
@@ -78,6 +81,8 @@ def to_back_populates(
     gitignore: Gitignore = True,
     verbose: Verbose = False,
     quiet: Quiet = False,
+    output_format: OutputFormat = Format.TEXT,
+    output: OutputFile = None,
     verify: Verify = None,
     verify_pattern: VerifyPattern = None,
     verify_setup: VerifySetup = None,
@@ -107,6 +112,7 @@ def to_back_populates(
             verifying=_verifying(
                 ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
             ),
+            output=_output(output_format, output, write=write),
         )
     )
     raise typer.Exit(int(status))
@@ -141,6 +147,8 @@ def to_backref(
     gitignore: Gitignore = True,
     verbose: Verbose = False,
     quiet: Quiet = False,
+    output_format: OutputFormat = Format.TEXT,
+    output: OutputFile = None,
     verify: Verify = None,
     verify_pattern: VerifyPattern = None,
     verify_setup: VerifySetup = None,
@@ -173,6 +181,7 @@ def to_backref(
                 ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
             ),
             policy=Policy(keep, options, many_to_many, drop_annotations),
+            output=_output(output_format, output, write=write),
         )
     )
     raise typer.Exit(int(status))
@@ -190,6 +199,8 @@ def check(
     gitignore: Gitignore = True,
     verbose: Verbose = False,
     quiet: Quiet = False,
+    output_format: OutputFormat = Format.TEXT,
+    output: OutputFile = None,
 ) -> None:
     """List every backref; exit 1 if there are any.
 
@@ -200,7 +211,8 @@ def check(
     from backpop.cli.selection import selection
 
     files = selection(paths, exclude, per_file_ignores, gitignore)
-    raise typer.Exit(int(run(Options(files, require_pairs, verbose, quiet))))
+    status = run(Options(files, require_pairs, verbose, quiet, Output(output_format, output)))
+    raise typer.Exit(int(status))
 
 
 @app.command("audit")
@@ -212,6 +224,8 @@ def audit(
     exclude: Exclude = None,
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
+    output_format: OutputFormat = Format.TEXT,
+    output: OutputFile = None,
 ) -> None:
     """List the relationships: how they are paired, and how the guidance would have them.
 
@@ -221,7 +235,8 @@ def audit(
     from backpop.cli.audit import Options, run
     from backpop.cli.selection import selection
 
-    status = run(Options(selection(paths, exclude, per_file_ignores, gitignore), tuple(style or ())))
+    chosen = selection(paths, exclude, per_file_ignores, gitignore)
+    status = run(Options(chosen, tuple(style or ()), Output(output_format, output)))
     raise typer.Exit(int(status))
 
 
@@ -272,6 +287,8 @@ def verify(
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only print differences and errors.")] = False,
+    output_format: OutputFormat = Format.TEXT,
+    output: OutputFile = None,
     verify_pattern: VerifyPattern = None,
     verify_setup: VerifySetup = None,
     verify_timeout: VerifyTimeout = 300,
@@ -303,6 +320,7 @@ def verify(
             selection=selection(paths, exclude, per_file_ignores, gitignore),
             against=against,
             quiet=quiet,
+            output=Output(output_format, output),
         )
     )
     raise typer.Exit(int(status))
@@ -311,6 +329,18 @@ def verify(
 def _asked(ctx: typer.Context, modules: list[str] | None) -> list[str] | None:
     """The modules of ``--verify``: no project gets its code run because its own configuration says so."""
     return modules if is_given(ctx, "verify") else None
+
+
+def _output(form: Format, file: Path | None, *, write: bool) -> Output:
+    """Where the result of a conversion goes; raises for what makes no sense."""
+    if write and form in {Format.SARIF, Format.GITHUB}:
+        raise typer.BadParameter(
+            f"--output-format {form.value} tells of places in the files as they are, and --write changes "
+            "them; json can tell what was written"
+        )
+    if write and form is Format.TEXT and file is not None:
+        raise typer.BadParameter("--output has nothing to hold: --write prints no diff")
+    return Output(form, file)
 
 
 def _verifying(

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from backpop.cli.config import configure
+from backpop.cli.formats import Format
 
 Paths = Annotated[
     list[Path] | None,
@@ -95,5 +96,14 @@ Python = Annotated[
         help="The command that runs your project's Python, to verify: as in --python 'uv run python'. If not "
         "given, that of the active virtual environment.",
         metavar="COMMAND",
+    ),
+]
+OutputFormat = Annotated[
+    Format, typer.Option(help="What stdout, or --output, gets: text for people, or a format for machines.")
+]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", dir_okay=False, show_default=False, help="Write that to this file, not to stdout."
     ),
 ]

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backpop.cli.console import counted, printable, say, shown
+from backpop.cli.console import counted, printable, put, say, shown
 from backpop.cli.exits import Exit, exit_status
+from backpop.cli.formats import Format, Output, Stopwatch
 from backpop.cli.selection import Selection
 from backpop.codemods.ask import Failure, Subject, source_roots
 from backpop.codemods.run import Outcome, to_back_populates
@@ -38,17 +39,20 @@ class Options:
     selection: Selection
     against: str | None
     quiet: bool
+    output: Output
 
 
 def verify(options: Options) -> Exit:
     """Compare the models with those of another revision, or of the conversion; returns the exit status."""
+    clock = Stopwatch()
     if options.against is not None:
-        return _verify_revision(options, options.against)
+        return _verify_revision(options, options.against, clock)
     try:
         outcome = to_back_populates(options.selection.paths, options.selection.settings())
     except ValueError as error:
         say(f"error: {printable(str(error))}")
         return Exit.ERROR
+    clock.lap("plan")
     for path in outcome.missing:
         say(f"error: {printable(str(path))}: no such file or folder")
     for report in outcome.problems:
@@ -56,29 +60,42 @@ def verify(options: Options) -> Exit:
     wrong = bool(outcome.problems or outcome.missing)
     if not outcome.conversions:
         say("There is no backref that can be converted, so nothing to verify.")
-        return exit_status(found=False, wrong=wrong)
+        return _given(options, outcome, None, [], clock, wrong=wrong)
     proof = _prove(outcome, options.verifying)
-    if proof.verification.error is not None:
-        return Exit.ERROR
-    for one in proof.aside:
-        print(_title(one))
-        for text in [str(difference) for difference in one.differences] or [one.detail]:
-            print(printable(f"    {' '.join(text.split())}"))
-    if not options.quiet:
+    clock.lap("verify")
+    failed = proof.verification.error is not None
+    lines = [] if failed else [line for one in proof.aside for line in _lines(one)]
+    if not (failed or options.quiet):
         _say_result(proof)
-    return exit_status(found=False, wrong=wrong or bool(proof.aside))
+    return _given(options, outcome, proof, lines, clock, wrong=wrong or failed or bool(proof.aside))
 
 
-def proved(outcome: Outcome, verifying: Verifying, *, quiet: bool) -> Outcome | None:
-    """What of an outcome is proved, with the rest among its refusals; None if nothing can be found out."""
-    if not outcome.conversions:
-        return outcome
+def _given(
+    options: Options,
+    outcome: Outcome | None,
+    result: Proof | Verification | None,
+    lines: Sequence[str],
+    clock: Stopwatch,
+    *,
+    wrong: bool,
+) -> Exit:
+    """Give the result in the format that was asked for, as text by its lines; returns the exit status."""
+    if options.output.format is Format.TEXT:
+        data = "".join(f"{line}\n" for line in lines).encode()
+    else:
+        from backpop.cli.formats.render import verification
+
+        data = verification(options.output.format, outcome, result, clock.seconds)
+    done = put(data, options.output.file)
+    return exit_status(found=False, wrong=wrong or not done)
+
+
+def proved(outcome: Outcome, verifying: Verifying, *, quiet: bool) -> Proof:
+    """What of an outcome is proved, with the rest among its refusals; that is said."""
     proof = _prove(outcome, verifying)
-    if proof.verification.error is not None:
-        return None
-    if not quiet:
+    if proof.verification.error is None and not quiet:
         _say_result(proof)
-    return proof.outcome
+    return proof
 
 
 def is_path(argument: str) -> bool:
@@ -86,7 +103,7 @@ def is_path(argument: str) -> bool:
     return argument.endswith(".py") or not all(part.isidentifier() for part in argument.split("."))
 
 
-def _verify_revision(options: Options, revision: str) -> Exit:
+def _verify_revision(options: Options, revision: str, clock: Stopwatch) -> Exit:
     from backpop.codemods.revision import RevisionError, files_at
     from backpop.codemods.verify import verify as compare
 
@@ -98,14 +115,15 @@ def _verify_revision(options: Options, revision: str) -> Exit:
     subject = _subject(options.verifying, map(Path, before))
     _begin(subject)
     result = compare(subject, before, {})
+    clock.lap("verify")
+    lines: list[str] = []
     if result.error is not None:
         _say_failure(result.error, subject, where=f" at {revision}" if result.error.side == "before" else "")
-        return Exit.ERROR
-    for difference in result.differences:
-        print(printable(" ".join(str(difference).split())))
-    if not options.quiet:
-        _say_verification(result)
-    return exit_status(found=False, wrong=not result.identical)
+    else:
+        lines = [printable(" ".join(str(difference).split())) for difference in result.differences]
+        if not options.quiet:
+            _say_verification(result)
+    return _given(options, None, result, lines, clock, wrong=not result.identical)
 
 
 def _prove(outcome: Outcome, verifying: Verifying) -> Proof:
@@ -173,12 +191,15 @@ def _setup(given: str | None) -> str | None:
         return given
 
 
-def _title(one: SetAside) -> str:
+def _lines(one: SetAside) -> Iterator[str]:
+    """What is not proved, and why, as text."""
     from backpop.codemods.plan.to_back_populates import report_at
 
     report = report_at(one.conversions[0].site, one.code, "")
     titles = ", ".join(conversion.title for conversion in one.conversions)
-    return printable(f"{shown(report.path)}:{report.line}:{report.column}: {one.code} {titles}")
+    yield printable(f"{shown(report.path)}:{report.line}:{report.column}: {one.code} {titles}")
+    for text in [str(difference) for difference in one.differences] or [one.detail]:
+        yield printable(f"    {' '.join(text.split())}")
 
 
 def _say_result(proof: Proof) -> None:
