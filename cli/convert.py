@@ -12,7 +12,7 @@ from backpop.cli.console import counted, printable, put, say, say_all, shown
 from backpop.cli.exits import Exit, exit_status
 from backpop.cli.formats import Format, Output, Stopwatch
 from backpop.cli.selection import Selection
-from backpop.codemods.plan.policy import Policy
+from backpop.codemods.plan.policy import Annotate, Policy
 from backpop.codemods.run import Outcome, to_back_populates, to_backref
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Options:
     output: Output
     verifying: Verifying | None = None
     policy: Policy | None = None
+    annotate: Annotate = Annotate.AUTO
 
     @property
     def command(self) -> str:
@@ -49,7 +50,9 @@ class Options:
 def convert(options: Options) -> Exit:
     """Run a conversion and show it; returns the exit status."""
     clock = Stopwatch()
-    settings = options.selection.settings(line_length=options.line_length, writing=options.write)
+    settings = options.selection.settings(
+        line_length=options.line_length, writing=options.write, annotate=options.annotate
+    )
     paths = options.selection.paths
     try:
         if options.policy is None:

@@ -35,7 +35,7 @@ from backpop.cli.options import (
     VerifyTimeout,
     Write,
 )
-from backpop.codemods.plan.policy import Keep, Style
+from backpop.codemods.plan.policy import Annotate, Keep, Style
 
 if TYPE_CHECKING:
     from backpop.cli.verify import Verifying
@@ -75,6 +75,13 @@ def to_back_populates(
     write: Write = False,
     check: Check = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a backref was refused.")] = False,
+    annotate: Annotated[
+        Annotate,
+        typer.Option(
+            help="Whether a reverse is annotated where the foreign keys prove how: in files with "
+            "Mapped annotations, never, or in every class that SQLAlchemy 2 maps."
+        ),
+    ] = Annotate.AUTO,
     line_length: LineLength = None,
     exclude: Exclude = None,
     per_file_ignores: PerFileIgnores = None,
@@ -113,6 +120,7 @@ def to_back_populates(
                 ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
             ),
             output=_output(output_format, output, write=write),
+            annotate=annotate,
         )
     )
     raise typer.Exit(int(status))

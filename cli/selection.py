@@ -10,7 +10,7 @@ from backpop.cli.config import folder_of, nearest
 from backpop.cli.formatter import line_length_of
 from backpop.codemods.codes import CODES
 from backpop.codemods.discover import matcher
-from backpop.codemods.plan.policy import ALL, FileRule
+from backpop.codemods.plan.policy import ALL, Annotate, FileRule
 from backpop.codemods.run import Settings
 
 
@@ -23,7 +23,9 @@ class Selection:
     per_file_ignores: tuple[FileRule, ...]
     gitignore: bool
 
-    def settings(self, *, line_length: int | None = None, writing: bool = False) -> Settings:
+    def settings(
+        self, *, line_length: int | None = None, writing: bool = False, annotate: Annotate = Annotate.AUTO
+    ) -> Settings:
         """The settings of a run over these files."""
         of_formatter = line_length_of(self.paths[0])
         return Settings(
@@ -33,6 +35,7 @@ class Selection:
             folder=folder_of(self.paths[0]) or Path.cwd(),
             gitignore=self.gitignore,
             writing=writing,
+            annotate=annotate,
         )
 
 

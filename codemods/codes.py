@@ -385,6 +385,14 @@ _ALL = (
         "By many guidelines such pairs stay explicit; backref() can carry the arguments.",
         "Collapse them as well with --options.",
     ),
+    Code(
+        "BP906",
+        "reverse is not annotated",
+        "An annotation decides what the relationship is. Where the foreign keys do not prove that it is "
+        "right, or where it would make a dataclass field, the reverse is written without one: that is always "
+        "exact, but type checkers see Any.",
+        "Annotate it by hand if you know better.",
+    ),
 )
 
 CODES: dict[str, Code] = {code.code: code for code in _ALL}

@@ -224,6 +224,14 @@ class Module:
                 found.setdefault(node.id, []).append(node)
         return found
 
+    @cached_property
+    def checking_block(self) -> ast.If | None:
+        """The first ``if TYPE_CHECKING:`` at the top level, on lines of its own."""
+        for stmt in self.tree.body:
+            if isinstance(stmt, ast.If) and is_type_checking(stmt.test) and stmt.body[0].lineno > stmt.lineno:
+                return stmt
+        return None
+
 
 def read_at_once(stmt: ast.stmt) -> Iterator[str]:
     """Names that a statement of a class body reads while the body runs (functions run later)."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import ast
 import builtins
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, takewhile
 from typing import TypeVar, cast
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, last_name
@@ -414,6 +414,27 @@ class Project:
     def import_name(self, module: Module) -> tuple[str, ...]:
         """The dotted name that a module is imported by, as far as packages show it."""
         return module.parts[self.tree.outside(module.package) :]
+
+    def import_path(self, importer: Module, goal: Module) -> str:
+        """How one module imports from another, as it does from the others of the project: ``.goal``."""
+        relative = 0
+        cuts: Counter[int] = Counter()  # how many of the outermost folders are no part of a dotted name
+        for binding in (one for many in importer.scope.bindings.values() for one in many):
+            if binding.how is Bound.FROM and binding.level:
+                relative += 1
+            elif binding.how in {Bound.FROM, Bound.IMPORT}:
+                path = self.tree.find(binding.module, 0, importer.package)
+                if path is not None:
+                    place = self.tree.layout(path)
+                    length = len(place.package) + (place.name != "__init__")
+                    cuts[length - len(binding.module.split("."))] += 1
+        ours, theirs = self.import_name(importer), self.import_name(goal)
+        if relative > cuts.total() and len(ours) > 1 and ours[0] == theirs[0]:
+            pairs = zip(importer.package, goal.parts, strict=False)
+            shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            return "." * (len(importer.package) - shared + 1) + ".".join(goal.parts[shared:])
+        cut = cuts.most_common(1)[0][0] if cuts else len(goal.parts) - len(theirs)
+        return ".".join(goal.parts[cut:])
 
     def meets(self, made: ClassInfo, name: str) -> list[ClassInfo]:
         """The mapped classes of a simple name that may be in the registry of a class."""

@@ -12,7 +12,7 @@ from backpop.codemods.discover import discover, git_root
 from backpop.codemods.edits import FileChange
 from backpop.codemods.facts import Site
 from backpop.codemods.plan.model import Collapse, Conversion, Plan, Report
-from backpop.codemods.plan.policy import FileRule, Policy
+from backpop.codemods.plan.policy import Annotate, FileRule, Policy
 from backpop.codemods.read import BACKREFS, PAIRS, Search
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Settings:
     folder: Path | None = None
     gitignore: bool = True
     writing: bool = False  # refuse what could not be written
+    annotate: Annotate = Annotate.AUTO
 
 
 @dataclass(frozen=True)
@@ -89,13 +90,14 @@ def to_back_populates(paths: Sequence[Path], settings: Settings | None = None) -
     Never raises for what a project may hold: unreadable files are in ``problems``, missing paths in
     ``missing``. Raises ``ValueError`` for a malformed exclude pattern.
     """
+    chosen = settings or Settings()
 
     def plan(project: Project, modules: list[Module]) -> Plan:
         from backpop.codemods.plan.to_back_populates import plan_to_back_populates
 
-        return plan_to_back_populates(project, modules)
+        return plan_to_back_populates(project, modules, chosen.annotate)
 
-    return _run(paths, settings or Settings(), BACKREFS, plan)
+    return _run(paths, chosen, BACKREFS, plan)
 
 
 def to_backref(

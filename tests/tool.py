@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import chdir
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from backpop.codemods.plan.policy import Keep, Policy
+from backpop.codemods.plan.policy import Annotate, Keep, Policy
 from backpop.codemods.run import Outcome, Settings, to_back_populates, to_backref
 from backpop.codemods.write import write_changes
 
@@ -46,8 +46,8 @@ def plan(tree: Path, command: str = "to-back-populates") -> Outcome:
     name, *options = command.split()
     settings = Settings(writing=True)
     if name == "to-back-populates":
-        assert not options
-        return to_back_populates([tree], settings)
+        annotate = options[options.index("--annotate") + 1] if "--annotate" in options else "auto"
+        return to_back_populates([tree], replace(settings, annotate=Annotate(annotate)))
     assert name == "to-backref"
     keep = options[options.index("--keep") + 1] if "--keep" in options else "configured"
     flags = ("--options", "--many-to-many", "--drop-annotations")

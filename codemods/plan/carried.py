@@ -10,6 +10,7 @@ import ast
 
 from backpop.codemods.facts import last_name
 from backpop.codemods.link import Project
+from backpop.codemods.plan.annotate import Shape, is_mapped, said, unquoted
 from backpop.codemods.plan.direction import Direction, direction_of
 from backpop.codemods.plan.joins import mirrored
 from backpop.codemods.plan.model import Refused
@@ -194,32 +195,17 @@ def annotated_arguments(side: Side) -> dict[str, ast.expr]:
 
     SQLAlchemy: "Declarative vs. Imperative Forms" of the relationship patterns; the annotation decides.
     """
-    annotation = side.annotation
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        annotation = _text(annotation)
-    if not isinstance(annotation, ast.Subscript):
+    assert side.annotation is not None
+    annotation = unquoted(side.annotation)
+    if not is_mapped(annotation):
         raise Refused("BP805", f"{side.title} is annotated with something else than Mapped[...]")
-    outer = last_name(annotation.value)
-    if outer in {"DynamicMapped", "WriteOnlyMapped"}:
-        return {"lazy": ast.Constant("dynamic" if outer == "DynamicMapped" else "write_only")}
-    if outer != "Mapped":
-        raise Refused("BP805", f"{side.title} is annotated with something else than Mapped[...]")
-    inner = annotation.slice
-    while isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-        inner = _text(inner)
-    if isinstance(inner, ast.Subscript) and last_name(inner.value) != "Optional":
-        kind = last_name(inner.value)
-        if kind in {"list", "List"} or "collection_class" in side.arguments:
-            return {}
-        if kind in {"set", "Set"}:
+    match said(annotation):
+        case Shape.DYNAMIC | Shape.WRITE_ONLY as lazy:
+            return {"lazy": ast.Constant(lazy.value)}
+        case Shape.REQUIRED | Shape.OPTIONAL:
+            return {"uselist": ast.Constant(value=False)}
+        case Shape.SET if "collection_class" not in side.arguments:
             return {"collection_class": ast.Name("set")}
-        raise Refused("BP805", f"{side.title} is annotated with a collection of its own")
-    return {"uselist": ast.Constant(value=False)}
-
-
-def _text(node: ast.Constant) -> ast.expr:
-    """What a string annotation says."""
-    try:
-        return ast.parse(str(node.value), mode="eval").body
-    except SyntaxError:
-        return ast.Name("_")
+        case None if "collection_class" not in side.arguments:
+            raise Refused("BP805", f"{side.title} is annotated with a collection of its own")
+    return {}

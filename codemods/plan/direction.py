@@ -1,4 +1,4 @@
-"""Which way a relationship points, as far as the foreign keys in the source tell.
+"""Which way a relationship points, and by which columns, as far as the foreign keys in the source tell.
 
 SQLAlchemy: "Basic Relationship Patterns"; ``JoinCondition._determine_direction``.
 """
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 
-from backpop.codemods.facts import ClassInfo, last_name
+from backpop.codemods.facts import ClassInfo, Member, last_name
 from backpop.codemods.link import Attribute, Project, Value
 from backpop.codemods.plan.evaluate import table_name
 from backpop.codemods.plan.move import NotAStringError, attribute_of_column
@@ -51,8 +51,8 @@ def direction_of(
         return None
     if source is target:
         return _of_self_reference(project, source, given)
-    if source in project.ancestors(target) or target in project.ancestors(source):
-        return None
+    if any(project.is_mapped(made) for made in _line(project, source) & _line(project, target)):
+        return None  # they may share a table
     keys = _foreign(given)
     if keys:
         owners = {_owner(project, path, source, target) for path in keys}
@@ -76,6 +76,42 @@ def label(way: Direction | None, *arguments: dict[str, ast.expr]) -> str:
     values = [given.get("uselist") for given in of_list]
     scalar = any(isinstance(value, ast.Constant) and value.value is False for value in values)
     return "one-to-one" if scalar else way.value
+
+
+def may_be_none(
+    project: Project, source: ClassInfo, target: ClassInfo, arguments: dict[str, ast.expr]
+) -> bool:
+    """Whether a many-to-one relationship with these arguments may be None: unless every column of its
+    foreign key is surely NOT NULL."""
+    keys = list(_keys_to(project, source, target))
+    paths = _foreign(arguments)
+    if not paths and len(keys) > 1:  # the join tells which of them
+        join = _said(arguments.get("primaryjoin"))
+        paths = [_path(node) for node in (ast.walk(join) if join else ()) if isinstance(node, ast.expr)]
+    named = {path[-1] for path in paths if path}
+    if named:
+        keys = [(made, member) for made, member in keys if member is None or member.name in named]
+    return not keys or any(member is None or _is_nullable(project, made, member) for made, member in keys)
+
+
+def _is_nullable(project: Project, made: ClassInfo, member: Member) -> bool:
+    """Whether a column may take NULL: by ``nullable``, else ``primary_key``, else its annotation."""
+    alias = _annotated_column(project, made, member)
+    for node in (node for part in (member.value, alias) if part is not None for node in ast.walk(part)):
+        if isinstance(node, ast.Call) and last_name(node.func).lower().endswith("column"):
+            given = {keyword.arg: keyword.value for keyword in node.keywords}
+            if "nullable" in given:
+                return not _is_constant(given["nullable"], False)
+            if _is_constant(given.get("primary_key"), True):
+                return False
+    if not isinstance(member.annotation, ast.Subscript):
+        return True
+    types = [member.annotation.slice, *([alias] if alias is not None else [])]
+    return any(re.search(r"\b(Optional|None|Any)\b", ast.unparse(part)) for part in types)
+
+
+def _is_constant(value: ast.expr | None, wanted: bool) -> bool:
+    return isinstance(value, ast.Constant) and value.value is wanted
 
 
 def _line(project: Project, made: ClassInfo) -> set[ClassInfo]:
@@ -225,29 +261,48 @@ def _keys_to_itself(project: Project, made: ClassInfo) -> tuple[set[str], set[st
 
 def _refers(project: Project, one: ClassInfo, other: ClassInfo) -> bool:
     """Whether a table of ``one`` has a foreign key to a table of ``other``."""
+    return next(_keys_to(project, one, other), None) is not None
+
+
+def _keys_to(
+    project: Project, one: ClassInfo, other: ClassInfo
+) -> Iterator[tuple[ClassInfo, Member | None]]:
+    """The foreign keys of ``one``, and of what it derives from, to ``other`` or what that derives from."""
     goals = _line(project, other)
     tables = {table for goal in goals for table in _tables(project, goal)}
-    return any(
-        key in (goals if isinstance(key, ClassInfo) else tables)
-        for made in _line(project, one)
-        for key in _keys(project, made)
-    )
+    for made in (one, *project.ancestors(one)):
+        for member, goal in _keys(project, made):
+            if goal in (goals if isinstance(goal, ClassInfo) else tables):
+                yield made, member
 
 
-def _keys(project: Project, made: ClassInfo) -> Iterator[ClassInfo | str]:
-    """What the foreign keys of a class point at: a class, or a table by its simple name."""
+def _keys(project: Project, made: ClassInfo) -> Iterator[tuple[Member | None, ClassInfo | str]]:
+    """The foreign keys of a class: the attribute, None for one that is written elsewhere, and what it points
+    at: a class, or a table by its simple name."""
+    members: dict[ast.expr, Member] = {}
+    for member in made.members:
+        for part in (member.value, _annotated_column(project, made, member)):
+            members |= dict.fromkeys(_goals(part) if part is not None else (), member)
     table = _table(project, made)
-    for goal in (*_goals(made.node), *(_goals(table) if table is not None else ())):
+    for goal in dict.fromkeys([*members, *_goals(made.node), *(_goals(table) if table is not None else ())]):
         text = _text(goal)
         if text:
-            yield text.split(".")[-2] if "." in text else text
+            yield members.get(goal), text.split(".")[-2] if "." in text else text
         elif isinstance(goal, ast.Attribute):
             owner = goal.value
             while isinstance(owner, ast.Attribute) and owner.attr in _OF_TABLES:
                 owner = owner.value
             found = project.resolve(owner, made.body)
             if isinstance(found, ClassInfo):
-                yield found
+                yield members.get(goal), found
+
+
+def _annotated_column(project: Project, made: ClassInfo, member: Member) -> ast.expr | None:
+    """``Annotated[int, mapped_column(...)]`` of an attribute that is annotated with a name for it."""
+    if not isinstance(member.annotation, ast.Subscript):
+        return None
+    found = project.resolve(member.annotation.slice, made.body)
+    return found.expr if isinstance(found, Value) and found.expr is not member.annotation.slice else None
 
 
 def _goals(root: ast.AST) -> Iterator[ast.expr]:

@@ -275,10 +275,16 @@ def find_target(
 def annotated_target(project: Project, site: Site) -> ast.expr:
     """The target of a relationship that is given by its annotation alone."""
     annotation = site.stmt.annotation if isinstance(site.stmt, ast.AnnAssign) else None
-    argument = annotated_class(annotation)
+    argument = named_target(project, annotation, site.scope)
     if argument is None:
         raise Refused("BP204", "no target is given")
-    if isinstance(argument, ast.Name | ast.Attribute) and project.resolve(argument, site.scope) is None:
+    return argument
+
+
+def named_target(project: Project, annotation: ast.expr | None, scope: Scope) -> ast.expr | None:
+    """The class that an annotation names, as the first argument of a relationship would."""
+    argument = annotated_class(annotation)
+    if isinstance(argument, ast.Name | ast.Attribute) and project.resolve(argument, scope) is None:
         # a name for type checkers alone; SQLAlchemy then looks it up in the registry, as a string
         return ast.Constant(ast.unparse(argument))
     return argument

@@ -35,11 +35,16 @@ class Report:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Import:
-    """``from module import name as alias``; ``import module as alias`` where name is empty."""
+    """``from module import name as alias``; ``import module as alias`` where name is empty.
+
+    A relative module begins with its dots. ``guard`` is the test of the ``if`` that the import of a name for
+    type checkers stands in, as the file spells ``TYPE_CHECKING``.
+    """
 
     module: str
     name: str
     alias: str
+    guard: str = ""
 
     @property
     def bound(self) -> str:
@@ -78,10 +83,14 @@ class Reverse:
     arguments: tuple[Argument, ...]
     comments: tuple[str, ...]
     imports: tuple[Import, ...]
+    annotation: str | None = None
+    unannotated: str = ""  # why there is no annotation where one would be expected
 
     def reads(self) -> set[str]:
         """The bare names that the statement reads in the target's module."""
         texts = [self.factory, *(argument.text.strip() for argument in self.arguments)]
+        if self.annotation is not None:
+            texts.append(self.annotation)
         return {name for text in texts for name in names_in(text)}
 
 

@@ -15,6 +15,14 @@ class Style(Enum):
     NONE = "no-counterpart"
 
 
+class Annotate(Enum):
+    """Whether a reverse is annotated: in typed files, never, or wherever SQLAlchemy 2 maps the class."""
+
+    AUTO = "auto"
+    NEVER = "never"
+    ALWAYS = "always"
+
+
 class Keep(Enum):
     """Which side of a pair stays: the one with arguments, that of the collection, or that of the scalar."""
 

@@ -6,8 +6,10 @@ import ast
 import io
 import tokenize
 
+from backpop.codemods.facts import Member
 from backpop.codemods.link import Project
-from backpop.codemods.plan.forward import Forward, find_target
+from backpop.codemods.plan.annotate import fits, without_said
+from backpop.codemods.plan.forward import Forward, find_target, named_target
 from backpop.codemods.plan.joins import has_remote, mirrored
 from backpop.codemods.plan.model import Argument, Import, Refused, Reverse
 from backpop.codemods.plan.move import Mover, quoted
@@ -90,33 +92,38 @@ def has_reverse(project: Project, forward: Forward) -> bool:
     """
     target, name = forward.target, forward.backref.name
     member = target.member(name)
-    existing = next(
-        (call for call, _ in relationship_calls(project, target) if member and call is member.value), None
-    )
-    if member is None or existing is None:
+    if member is None or not any(call is member.value for call, _ in relationship_calls(project, target)):
         return False
-    if not _is_same(project, forward, existing, reverse_of(project, forward)):
-        raise Refused("BP403", f"{target.name}.{name} at {target.module.shown}:{existing.lineno}")
+    if not _is_same(project, forward, member, reverse_of(project, forward)):
+        raise Refused("BP403", f"{target.name}.{name} at {target.module.shown}:{member.stmt.lineno}")
     return True
 
 
-def _is_same(project: Project, forward: Forward, existing: ast.Call, wanted: Reverse) -> bool:
-    """Whether a call has the arguments that are wanted, whatever their order."""
-    given = {keyword.arg: keyword.value for keyword in existing.keywords}
+def _is_same(project: Project, forward: Forward, member: Member, wanted: Reverse) -> bool:
+    """Whether a relationship has the arguments that are wanted, whatever their order, and an annotation that
+    fits if it has one."""
+    existing = member.value
+    assert isinstance(existing, ast.Call)
+    given: dict[str | None, ast.expr] = {keyword.arg: keyword.value for keyword in existing.keywords}
     if existing.args:
         given["argument"] = existing.args[0]
     target = given.pop("argument", None)
+    target = target or named_target(project, member.annotation, forward.target.body)
     if len(existing.args) > 1 or None in given or target is None:
         return False
     try:
         pointed_at, _ = find_target(project, forward.target, forward.target.body, target)
     except Refused:
         return False
-    expected = {
+    expected: dict[str | None, ast.expr] = {
         argument.keyword: ast.parse(f"({argument.text}\n)", mode="eval").body
         for argument in wanted.arguments
         if argument.keyword is not None
     }
+    if member.annotation is not None:
+        if not fits(project, forward, member.annotation):
+            return False
+        given, expected = (without_said(one, member.annotation) for one in (given, expected))
     return pointed_at is forward.source and {key: ast.dump(value) for key, value in given.items()} == {
         key: ast.dump(value) for key, value in expected.items()
     }

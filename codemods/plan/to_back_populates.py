@@ -7,13 +7,17 @@ from collections.abc import Iterator
 
 from backpop.codemods.facts import ClassInfo, Module, Site
 from backpop.codemods.link import Project
+from backpop.codemods.plan.annotate import annotated
 from backpop.codemods.plan.forward import Forward, recognise
 from backpop.codemods.plan.model import Expansion, Plan, Refused, Report
 from backpop.codemods.plan.place import check_configuring, check_life, check_name_is_free
+from backpop.codemods.plan.policy import Annotate
 from backpop.codemods.plan.reverse import has_reverse, reverse_of
 
 
-def plan_to_back_populates(project: Project, modules: list[Module]) -> Plan:
+def plan_to_back_populates(
+    project: Project, modules: list[Module], annotate: Annotate = Annotate.AUTO
+) -> Plan:
     """Plan the conversion of every backref in ``modules``; targets may be anywhere in ``project``."""
     refusals: list[Report] = []
     sites: list[tuple[Site, list[Forward]]] = []
@@ -37,7 +41,7 @@ def plan_to_back_populates(project: Project, modules: list[Module]) -> Plan:
                 _check_rivals(forward, rivals[forward.target, forward.backref.name])
                 check_life(project, forward)
                 check_configuring(project, forward)
-            conversions += [_convert(project, forward) for forward in forwards]
+            conversions += [_convert(project, forward, annotate) for forward in forwards]
         except Refused as refused:
             refusals.append(report_at(site, refused.code, refused.detail))
     for conversion, name in _hidden_names(conversions):
@@ -68,11 +72,11 @@ def _check_rivals(forward: Forward, claims: list[Forward]) -> None:
         raise Refused("BP402", f"{forward.target.name}.{forward.backref.name} is also made by {where}")
 
 
-def _convert(project: Project, forward: Forward) -> Expansion:
+def _convert(project: Project, forward: Forward, annotate: Annotate) -> Expansion:
     reverse = None
     if not has_reverse(project, forward):
         check_name_is_free(project, forward)
-        reverse = reverse_of(project, forward)
+        reverse = annotated(project, forward, reverse_of(project, forward), annotate)
     return Expansion(
         site=forward.site,
         source=forward.source,
@@ -99,13 +103,18 @@ def report_at(site: Site, code: str, detail: str) -> Report:
 
 
 def _notes(project: Project, conversions: list[Expansion]) -> list[Report]:
-    """A note for each module of targets that may come to be used without the sources that they now need."""
+    """A note for each module of targets that may come to be used without the sources that they now need, and
+    one for each reverse that is not annotated in a typed class."""
     needed: dict[Module, dict[Module, Expansion]] = defaultdict(dict)
     for conversion in conversions:
         source, target = conversion.source.module, conversion.target.module
         if source is not target and not project.is_imported_with(target, source):
             needed[target].setdefault(source, conversion)
-    notes = []
+    notes = [
+        report_at(one.site, "BP906", f"{one.title}: {one.reverse.unannotated}")
+        for one in conversions
+        if one.reverse is not None and one.reverse.unannotated
+    ]
     for target, sources in needed.items():
         names = ", ".join(sorted(source.shown for source in sources))
         for first in list(sources.values())[:1]:

@@ -12,8 +12,9 @@ import io
 import tokenize
 
 from backpop.codemods.codes import CODES
-from backpop.codemods.facts import ClassInfo, Module, Site, last_name, read_at_once
+from backpop.codemods.facts import Module, Site, read_at_once
 from backpop.codemods.link import External, Project
+from backpop.codemods.plan.annotate import is_dataclass
 from backpop.codemods.plan.carried import (
     annotated_way,
     canonical,
@@ -223,7 +224,7 @@ def _backref_function(project: Project, kept: Side) -> Moved:
 
 def check_removable(project: Project, side: Side) -> None:
     """Raise :class:`Refused` if the statement of a side holds more than the relationship."""
-    if side.annotation is not None and _is_dataclass(project, side.owner):
+    if side.annotation is not None and is_dataclass(project, side.owner):
         raise Refused("BP806", f"{side.title} is a field of {side.owner.name}")
     stmt, source = side.site.stmt, side.owner.module.source
     last = stmt.end_lineno or stmt.lineno
@@ -249,22 +250,6 @@ def _has_comment(text: str) -> bool:
         )
     except (tokenize.TokenError, IndentationError):
         return True
-
-
-def _is_dataclass(project: Project, made: ClassInfo) -> bool:
-    """Whether annotated attributes of a class are fields."""
-    for one in (made, *project.ancestors(made)):
-        decorators = [
-            decorator.func if isinstance(decorator, ast.Call) else decorator
-            for decorator in one.node.decorator_list
-        ]
-        if any(last_name(decorator) in {"dataclass", "mapped_as_dataclass"} for decorator in decorators):
-            return True
-        if any(
-            isinstance(base, External) and base.last == "MappedAsDataclass" for base in project.bases(one)
-        ):
-            return True
-    return False
 
 
 def check_name(project: Project, removed: Side) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeGuard
 
@@ -12,7 +14,7 @@ import libcst as cst
 from backpop.codemods.facts import Binding, Bound, Module, Scope
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.model import Import
-from backpop.codemods.rewrite.forward import has_own_lines
+from backpop.codemods.rewrite.forward import first_line, has_own_lines
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
 from backpop.codemods.source import Source
 
@@ -141,12 +143,20 @@ def import_edits(
     """The edits of a module's imports. Those ``needed`` go above ``before_line``; those ``unused`` go."""
     source = module.source
     wanted = {one for one in needed if not _is_bound(module, one)}
+    checked = sorted(one for one in wanted if one.guard)
+    wanted.difference_update(checked)
     touched: dict[ast.ImportFrom | ast.Import, tuple[list[Import], set[str]]] = {}
     for one in sorted(wanted):
-        existing = _statement_for(module, one, before_line)
+        existing = _statement_for(module, module.tree.body, one, before_line)
         if existing is not None:
             touched.setdefault(existing, ([], set()))[0].append(one)
             wanted.discard(one)
+    block = module.checking_block
+    for one in list(checked):
+        existing = _statement_for(module, block.body if block is not None else (), one)
+        if existing is not None:
+            touched.setdefault(existing, ([], set()))[0].append(one)
+            checked.remove(one)
     guards: dict[ast.ImportFrom | ast.Import, ast.AST | None] = {}
     for binding in unused:
         node = binding.node
@@ -169,8 +179,12 @@ def import_edits(
             edit = transform_lines(source, first, last, _EditNames(add, (), source.indent_unit, line_length))
         if edit is not None:
             yield edit
-    if wanted:
-        yield _new_statements(module, sorted(wanted), before_line)
+    for stdlib in (True, False):
+        section = sorted(one for one in wanted if _is_stdlib(one.module) is stdlib)
+        if section:
+            yield _new_statements(module, section, before_line)
+    if checked:
+        yield _for_checkers(module, checked, before_line)
 
 
 def _whole(
@@ -199,21 +213,29 @@ def _comments(text: str) -> int:
 
 def _is_bound(module: Module, wanted: Import) -> bool:
     return any(
-        binding.module == wanted.module and binding.imported == wanted.name and not binding.type_checking
+        _module_of(binding.module, binding.level) == wanted.module
+        and binding.imported == wanted.name
+        and (not binding.type_checking or bool(wanted.guard))
         for binding in module.scope.bindings.get(wanted.bound, ())
     )
 
 
-def _statement_for(module: Module, wanted: Import, before_line: int) -> ast.ImportFrom | None:
-    """The statement at the top of a module that already imports from the same place."""
+def _module_of(name: str | None, level: int) -> str:
+    """A module as an import statement writes it, dots included."""
+    return "." * level + (name or "")
+
+
+def _statement_for(
+    module: Module, body: Iterable[ast.stmt], wanted: Import, before_line: int | None = None
+) -> ast.ImportFrom | None:
+    """The statement of a block that already imports from the same place."""
     if not wanted.name:
         return None
-    for stmt in module.tree.body:
+    for stmt in body:
         if (
             isinstance(stmt, ast.ImportFrom)
-            and stmt.module == wanted.module
-            and not stmt.level
-            and stmt.lineno < before_line
+            and _module_of(stmt.module, stmt.level) == wanted.module
+            and (before_line is None or stmt.lineno < before_line)
             and stmt.names[0].name != "*"
             and has_own_lines(module.source, stmt)
         ):
@@ -221,34 +243,107 @@ def _statement_for(module: Module, wanted: Import, before_line: int) -> ast.Impo
     return None
 
 
+def _is_stdlib(name: str) -> bool:
+    return name.partition(".")[0] in sys.stdlib_module_names
+
+
 def _new_statements(module: Module, wanted: Sequence[Import], before_line: int) -> TextEdit:
-    """New import statements: after the last import of SQLAlchemy, else after the last import, else on top."""
+    """New import statements of one section: after its last import, else after the last import, else on top.
+
+    The sections are those of the standard library and of SQLAlchemy.
+    """
     source = module.source
     newline = source.newline
-    text = "".join(one.text + newline for one in wanted)
-    imports = [
-        stmt
-        for stmt in module.tree.body
-        if isinstance(stmt, ast.Import | ast.ImportFrom) and stmt.lineno < before_line
-    ]
+    text = "".join(line + newline for line in _lines(wanted))
+    imports = _imports(module, before_line)
+    stdlib = _is_stdlib(wanted[0].module)
+    future = [stmt for stmt in imports if "__future__" in _modules_of(stmt)]
     related = [
-        stmt for stmt in imports if any(name.partition(".")[0] == "sqlalchemy" for name in _modules_of(stmt))
+        stmt
+        for stmt in imports
+        if stmt not in future
+        and any(_is_stdlib(name) if stdlib else _is_sqlalchemy(name) for name in _modules_of(stmt))
     ]
     names = [_modules_of(stmt)[0] for stmt in related]
     if names == sorted(names) and any(name < wanted[0].module for name in names):  # keep them in order
         related = [stmt for stmt, name in zip(related, names, strict=True) if name < wanted[0].module]
-    after: list[ast.stmt] = [*(related or imports)[-1:]]
     body = module.tree.body
+    if stdlib and not related and imports:  # a section of its own, above the others
+        if future:
+            offset = source.line_end(future[-1].end_lineno or future[-1].lineno)
+            return TextEdit(offset, offset, newline + text)
+        offset = source.line_starts[first_line(imports[0]) - 1]
+        return TextEdit(offset, offset, text + newline)
+    after: list[ast.stmt] = [*(related or imports)[-1:]]
     if not after and body and ast.get_docstring(module.tree, clean=False) is not None:
         after, text = body[:1], newline + text
     if after:
-        offset = source.line_end(after[0].end_lineno or after[0].lineno)
-        if not source.text[:offset].endswith(("\n", "\r")):
-            raise LayoutError("the import shares the last line of the file")
-        return TextEdit(offset, offset, text)
-    line = min([body[0].lineno, *(d.lineno for d in getattr(body[0], "decorator_list", ()))])
-    offset = source.line_starts[line - 1]
+        return _below(module, after[0], text)
+    offset = source.line_starts[first_line(body[0]) - 1]
     return TextEdit(offset, offset, text + newline * 2)
+
+
+def _for_checkers(module: Module, wanted: Sequence[Import], before_line: int) -> TextEdit:
+    """New import statements in the block for type checkers, which is added below the imports if need be."""
+    source, block = module.source, module.checking_block
+    if block is not None:
+        last = block.body[-1]
+        indent = source.indent_of(block.body[0].lineno)
+        text = "".join(indent + line + source.newline for line in _lines(wanted))
+        if isinstance(last, ast.Pass) and last is block.body[0]:
+            start, end = source.span(last)
+            return TextEdit(start, end, text[len(indent) : -len(source.newline)])
+        imports = [stmt for stmt in block.body if isinstance(stmt, ast.Import | ast.ImportFrom)]
+        above: list[ast.stmt] = [stmt for stmt in imports if _order(stmt) < wanted[0].module]
+        if [_order(stmt) for stmt in imports] != sorted(map(_order, imports)) or not imports:
+            above = [imports[-1] if imports else last]
+        if above:
+            return _below(module, above[-1], text)
+        offset = source.line_starts[block.body[0].lineno - 1]
+        return TextEdit(offset, offset, text)
+    lines = [f"if {wanted[0].guard}:", *(source.indent_unit + line for line in _lines(wanted))]
+    text = source.newline + "".join(line + source.newline for line in lines)
+    imports = _imports(module, before_line)
+    if not imports:
+        raise LayoutError("there is no import to stand below")
+    return _below(module, imports[-1], text)
+
+
+def _lines(wanted: Sequence[Import]) -> Iterator[str]:
+    """One statement for each module, or for each where a whole module is imported."""
+    for module, together in itertools.groupby(wanted, key=lambda one: one.name and one.module):
+        if not module:
+            yield from (one.text for one in together)
+            continue
+        first, *others = together
+        yield ", ".join([first.text, *(one.text.partition(" import ")[2] for one in others)])
+
+
+def _order(stmt: ast.Import | ast.ImportFrom) -> str:
+    if isinstance(stmt, ast.ImportFrom):
+        return _module_of(stmt.module, stmt.level)
+    return stmt.names[0].name
+
+
+def _below(module: Module, stmt: ast.stmt, text: str) -> TextEdit:
+    """Lines below a statement. Raises :class:`LayoutError` where its last line has no end."""
+    offset = module.source.line_end(stmt.end_lineno or stmt.lineno)
+    if not module.source.text[:offset].endswith(("\n", "\r")):
+        raise LayoutError("the import shares the last line of the file")
+    return TextEdit(offset, offset, text)
+
+
+def _imports(module: Module, before_line: int) -> list[ast.Import | ast.ImportFrom]:
+    """The import statements at the top of a module."""
+    return [
+        stmt
+        for stmt in module.tree.body
+        if isinstance(stmt, ast.Import | ast.ImportFrom) and stmt.lineno < before_line
+    ]
+
+
+def _is_sqlalchemy(name: str) -> bool:
+    return name.partition(".")[0] == "sqlalchemy"
 
 
 def _modules_of(stmt: ast.Import | ast.ImportFrom) -> list[str]:

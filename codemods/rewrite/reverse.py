@@ -143,14 +143,15 @@ def _render(reverse: Reverse, indent: str, unit: str, line_length: int, newline:
     """The lines of one reverse, without the last line ending."""
     comments = [indent + comment for comment in reverse.comments]
     arguments = [str(argument) for argument in reverse.arguments]
-    line = f"{indent}{reverse.name} = {reverse.factory}({', '.join(arguments)})"
+    name = f"{reverse.name}: {reverse.annotation}" if reverse.annotation else reverse.name
+    line = f"{indent}{name} = {reverse.factory}({', '.join(arguments)})"
     if not any("\n" in text or "\r" in text for text in arguments) and (
         len(line.expandtabs(TAB)) <= line_length
     ):
         return newline.join([*comments, line])
     inner = indent + unit
     body = [f"{inner}{indented(argument, inner, newline)}," for argument in reverse.arguments]
-    return newline.join([*comments, f"{indent}{reverse.name} = {reverse.factory}(", *body, f"{indent})"])
+    return newline.join([*comments, f"{indent}{name} = {reverse.factory}(", *body, f"{indent})"])
 
 
 def indented(argument: Argument, inner: str, newline: str) -> str:

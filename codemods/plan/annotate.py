@@ -1,0 +1,381 @@
+"""How the reverse is annotated: ``children: Mapped[list["Child"]]``, as the author of the file would.
+
+SQLAlchemy 2: "Declarative Table with mapped_column()", "Basic Relationship Patterns". An annotation decides
+over ``uselist`` and ``lazy``, so there is one only where the foreign keys prove what it says. No annotation
+is always right.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from enum import Enum
+
+from backpop.codemods.facts import ClassInfo, Member, Module, last_name
+from backpop.codemods.link import Attribute, External, Opaque, Project, Value
+from backpop.codemods.plan.direction import Direction, direction_of, may_be_none
+from backpop.codemods.plan.forward import Forward, annotated_class
+from backpop.codemods.plan.model import Import, Reverse, names_in
+from backpop.codemods.plan.move import Moved, quoted
+from backpop.codemods.plan.place import relationship_calls
+from backpop.codemods.plan.policy import Annotate
+
+MAPPED = frozenset({"Mapped", "DynamicMapped", "WriteOnlyMapped"})
+_LAZY = {"dynamic": "DynamicMapped", "write_only": "WriteOnlyMapped"}
+_COLLECTIONS = {"list": "List", "set": "Set"}  # and their older names in typing
+# What only SQLAlchemy 2 has: before, an annotation said nothing to it.
+_MODERN = ("mapped_column", "DeclarativeBase", "DynamicMapped", "WriteOnlyMapped")
+
+
+class _NotSureError(Exception):
+    """Why a reverse is left without an annotation."""
+
+
+class Shape(Enum):
+    """What a relationship gives: one object, which may be missing, or a collection of them."""
+
+    REQUIRED = "required"
+    OPTIONAL = "optional"
+    LIST = "list"
+    SET = "set"
+    DYNAMIC = "dynamic"
+    WRITE_ONLY = "write_only"
+
+
+# The arguments that say the same.
+_SAID: dict[Shape, frozenset[str | None]] = {
+    Shape.REQUIRED: frozenset({"uselist"}),
+    Shape.OPTIONAL: frozenset({"uselist"}),
+    Shape.LIST: frozenset({"uselist", "collection_class"}),
+    Shape.SET: frozenset({"uselist", "collection_class"}),
+    Shape.DYNAMIC: frozenset({"lazy"}),
+    Shape.WRITE_ONLY: frozenset({"lazy"}),
+}
+
+
+def annotated(project: Project, forward: Forward, reverse: Reverse, annotate: Annotate) -> Reverse:
+    """The reverse with an annotation, where there shall and can be one; else with the reason why not."""
+    module = forward.target.module
+    typed = any(is_mapped(annotation) for _, _, annotation in _annotations(module))
+    if annotate is Annotate.NEVER or not (typed or annotate is Annotate.ALWAYS):
+        return reverse
+    try:
+        return _annotated(project, forward, reverse, typed=typed)
+    except _NotSureError as error:
+        return replace(reverse, unannotated=str(error))
+
+
+def _annotated(project: Project, forward: Forward, reverse: Reverse, *, typed: bool) -> Reverse:
+    target = forward.target
+    modern = _is_modern(project, target)
+    if not (typed or modern):
+        raise _NotSureError(f"{target.name} at {target.where} may be mapped by an older SQLAlchemy")
+    _check_no_dataclass(project, target)
+    shape = shape_of(project, forward)
+    style = _Style(project, forward, modern=modern)
+    annotation = style.annotation(shape)
+    read = names_in(annotation.text) | {forward.source.name}
+    hidden = next((name for name in sorted(read) if name in {reverse.name, *target.body.bindings}), None)
+    if hidden is not None:
+        raise _NotSureError(f"{hidden} means something else in the body of {target.name}")
+    arguments = reverse.arguments
+    if modern:
+        arguments = tuple(one for one in arguments if one.keyword not in _SAID[shape])
+        if style.omits_argument() and str(arguments[0]) == quoted(forward.source.name, style.quote):
+            arguments = arguments[1:]
+    return replace(
+        reverse,
+        annotation=annotation.text,
+        arguments=arguments,
+        imports=tuple(dict.fromkeys((*reverse.imports, *annotation.imports))),
+    )
+
+
+def shape_of(project: Project, forward: Forward) -> Shape:
+    """What the reverse gives. Raises :class:`_NotSureError` where the source does not prove it."""
+    way = direction_of(project, forward.source, forward.target, forward.arguments)
+    if way is None:
+        raise _NotSureError("no foreign key shows which way the relationship points")
+    options = dict(forward.backref.options)
+    many = way is not Direction.ONE_TO_MANY
+    uselist = options.get("uselist", ast.Constant(value=None))
+    if not isinstance(uselist, ast.Constant) or (uselist.value and not many):
+        raise _NotSureError(f"uselist is {ast.unparse(uselist)}")
+    if not many:
+        optional = may_be_none(project, forward.target, forward.source, forward.arguments | options)
+        return Shape.OPTIONAL if optional else Shape.REQUIRED
+    lazy = options.get("lazy", ast.Constant(value=None))
+    if not isinstance(lazy, ast.Constant):
+        raise _NotSureError(f"lazy is {ast.unparse(lazy)}")
+    if lazy.value in _LAZY:
+        return Shape(lazy.value)
+    if uselist.value is not None and not uselist.value:
+        return Shape.OPTIONAL
+    collection = options.get("collection_class", ast.Constant(value=None))
+    if isinstance(collection, ast.Constant) and collection.value is None:
+        return Shape.LIST
+    found = project.resolve(collection, forward.scope)
+    if not (isinstance(found, External) and found.name in {"builtins.list", "builtins.set"}):
+        raise _NotSureError(f"the collection is {ast.unparse(collection)}")
+    return Shape(found.last)
+
+
+def said(annotation: ast.expr) -> Shape | None:
+    """What an annotation says that a relationship gives; None for one that is not understood."""
+    annotation = unquoted(annotation)
+    outer = last_name(annotation.value) if isinstance(annotation, ast.Subscript) else ""
+    if outer in _LAZY.values():
+        return next(Shape(lazy) for lazy, name in _LAZY.items() if name == outer)
+    if isinstance(annotation, ast.Subscript) and outer == "Mapped":
+        annotation = unquoted(annotation.slice)
+    match annotation:
+        case ast.Subscript(value=kind) if last_name(kind) in {"list", "List", "set", "Set"}:
+            return Shape(last_name(kind).lower())
+        case ast.Subscript(value=kind) if last_name(kind) == "Optional":
+            return Shape.OPTIONAL
+        case ast.BinOp(op=ast.BitOr()):
+            return Shape.OPTIONAL
+        case ast.Name() | ast.Attribute():
+            return Shape.REQUIRED
+    return None
+
+
+def fits(project: Project, forward: Forward, annotation: ast.expr) -> bool:
+    """Whether an annotation surely says what the reverse gives: as many, and objects of the source."""
+    try:
+        proved = shape_of(project, forward)
+    except _NotSureError:
+        return False
+    scalar = {Shape.OPTIONAL, Shape.REQUIRED}
+    shape = said(annotation)
+    named = annotated_class(annotation)
+    return (
+        (shape is proved or {shape, proved} <= scalar)
+        and named is not None
+        and last_name(unquoted(named)) == forward.source.name
+    )
+
+
+def without_said(
+    arguments: Mapping[str | None, ast.expr], annotation: ast.expr
+) -> dict[str | None, ast.expr]:
+    """The arguments of a relationship but for those that its annotation says as well."""
+    shape = said(annotation)
+    return {key: value for key, value in arguments.items() if shape is None or key not in _SAID[shape]}
+
+
+def _annotations(module: Module) -> Iterator[tuple[ClassInfo, Member, ast.expr]]:
+    """The annotations of attributes in a module, those that are strings as what they say."""
+    for made in module.classes:
+        for member in made.members:
+            if member.annotation is not None:
+                yield made, member, unquoted(member.annotation)
+
+
+def unquoted(annotation: ast.expr) -> ast.expr:
+    """What an annotation says that is a string; any other as it is."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            return ast.parse(annotation.value, mode="eval").body
+        except SyntaxError:
+            return ast.Name("_")
+    return annotation
+
+
+def is_mapped(annotation: ast.expr) -> bool:
+    """Whether an annotation is ``Mapped[...]``, or one of its like."""
+    return isinstance(annotation, ast.Subscript) and last_name(annotation.value) in MAPPED
+
+
+def _is_modern(project: Project, target: ClassInfo) -> bool:
+    """Whether a class is mapped by SQLAlchemy 2, which reads annotations."""
+    bases = [root.key.module for root in project.roots(target) if isinstance(root.key, ClassInfo)]
+    texts = [module.source.text for module in (target.module, *bases)]
+    return any(name in text for text in texts for name in _MODERN)
+
+
+# -- dataclasses, whose constructor, repr and comparison an annotated attribute would join
+
+
+def _check_no_dataclass(project: Project, target: ClassInfo) -> None:
+    for made in (target, *project.subclasses(target)):
+        if is_dataclass(project, made):
+            raise _NotSureError(f"{made.name} is, or may be, a dataclass")
+    if not any(root.sure for root in project.roots(target)):
+        raise _NotSureError(f"the declarative base of {target.name} is not among the files that were given")
+
+
+def is_dataclass(project: Project, made: ClassInfo) -> bool:
+    """Whether annotated attributes of a class are, or may be, fields of a dataclass."""
+    return any(
+        _makes_dataclass(project, one, decorator)
+        for one in (made, *project.ancestors(made))
+        for decorator in one.node.decorator_list
+    ) or any(
+        base is not None and _is_dataclass_base(project, base)
+        for one in (made, *project.ancestors(made))
+        for base in project.bases(one)
+    )
+
+
+def _makes_dataclass(project: Project, made: ClassInfo, decorator: ast.expr) -> bool:
+    func = decorator.func if isinstance(decorator, ast.Call) else decorator
+    found = project.resolve(func, made.scope)
+    text = ast.unparse(func)
+    if isinstance(found, External):
+        text += found.name
+    elif isinstance(found, Value):
+        text += ast.unparse(found.expr)
+    elif isinstance(found, Opaque):
+        text += ast.unparse(found.binding.node)
+    return "dataclass" in text or "attr" in text
+
+
+def _is_dataclass_base(project: Project, base: object) -> bool:
+    match base:
+        case External(name=name):
+            return "dataclass" in name.lower()
+        case Attribute(owner=Value(expr=ast.Call() as call, scope=scope)):  # db.Model
+            given = {keyword.arg: keyword.value for keyword in call.keywords}
+            if not {None, "model_class"} & given.keys():
+                return False
+            model = project.resolve(given.get("model_class"), scope)
+            return not isinstance(model, ClassInfo) or is_dataclass(project, model)
+        case Value(expr=expr):
+            return "dataclass" in ast.unparse(expr)
+    return not isinstance(base, ClassInfo)
+
+
+# -- the spelling
+
+
+class _Style:
+    """How the file of a target writes annotations."""
+
+    def __init__(self, project: Project, forward: Forward, *, modern: bool) -> None:
+        self.project = project
+        self.forward = forward
+        self.target = forward.target
+        self.module = forward.target.module
+        self.quote = self.module.source.quote(self.target.node, self.module.tree)
+        self.modern = modern
+        self.annotations = list(_annotations(self.module))
+
+    def annotation(self, shape: Shape) -> Moved:
+        """The annotation, with what has to be imported. Raises :class:`_NotSureError`."""
+        name, imports = self._class()
+        inner = name if self._is_unquoted() else quoted(name, self.quote)
+        outer = _LAZY.get(shape.value, "Mapped")
+        if outer != "Mapped" and not self.modern:
+            raise _NotSureError(f"{outer} is not known before SQLAlchemy 2")
+        mapped = self._spelt("sqlalchemy.orm", outer)
+        parts = [mapped]
+        if shape is Shape.OPTIONAL:
+            if self._says_optional():
+                parts.append(self._spelt("typing", "Optional"))
+                inner = f"{parts[-1].text}[{inner}]"
+            else:
+                union = f"{name} | None"
+                inner = union if self._is_unquoted() else quoted(union, self.quote)
+        elif shape.value in _COLLECTIONS:
+            older = _COLLECTIONS[shape.value]
+            is_old = self._uses(older, shape.value)
+            parts.append(self._spelt("typing", older) if is_old else self._spelt("builtins", shape.value))
+            inner = f"{parts[-1].text}[{inner}]"
+        return Moved(f"{mapped.text}[{inner}]", (*(one for part in parts for one in part.imports), *imports))
+
+    def omits_argument(self) -> bool:
+        """Whether the relationships of the file leave their target to the annotation."""
+        calls = [call for call, _ in self._relationships()]
+        given = [call for call in calls if call.args or any(one.arg == "argument" for one in call.keywords)]
+        return 2 * len(given) <= len(calls)
+
+    def _relationships(self) -> Iterator[tuple[ast.Call, ast.expr]]:
+        """The annotated relationships of the file."""
+        for made in self.module.classes:
+            calls = {call for call, _ in relationship_calls(self.project, made)}
+            for member in made.members:
+                if isinstance(member.value, ast.Call) and member.value in calls and member.annotation:
+                    yield member.value, member.annotation
+
+    def _class(self) -> tuple[str, tuple[Import, ...]]:
+        """The name of the source class in the target's module, and its import for type checkers."""
+        project, target, source = self.project, self.target, self.forward.source
+        bindings = project.lookup(source.name, target.scope)
+        if bindings:
+            if project.resolve(ast.Name(source.name), target.scope) is not source:
+                raise _NotSureError(f"{source.name} means something else in {self.module.shown}")
+            return source.name, ()
+        if source.scope.kind != "module" or source.module is self.module:
+            raise _NotSureError(f"{source.name} at {source.where} cannot be named in {self.module.shown}")
+        path = project.import_path(self.module, source.module)
+        if self.module.checking_block is not None:
+            return source.name, (Import(path, source.name, "", "TYPE_CHECKING"),)
+        guard = self._spelt("typing", "TYPE_CHECKING")
+        return source.name, (*guard.imports, Import(path, source.name, "", guard.text))
+
+    def _is_unquoted(self) -> bool:
+        """Whether the file names classes without quotes where they may not be bound yet."""
+        texts = [ast.unparse(annotation) for _, annotation in self._relationships()]
+        in_quotes = sum("'" in text or '"' in text for text in texts)
+        bindings = self.module.scope.bindings.get("annotations", ())
+        if any(one.module == "__future__" for one in bindings):
+            return 2 * in_quotes <= len(texts)
+        return any(self._is_early(annotation) for _, annotation in self._relationships())
+
+    def _is_early(self, annotation: ast.expr) -> bool:
+        """Whether an annotation reads what is not bound yet when it runs: Python 3.14 does not run it."""
+        names = [node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)]
+        found = [self.module.scope.bindings.get(name, ()) for name in names]
+        return any(
+            bindings and all(one.type_checking or one.line > annotation.lineno for one in bindings)
+            for bindings in found
+        )
+
+    def _says_optional(self) -> bool:
+        texts = [ast.unparse(annotation) for _, _, annotation in self.annotations]
+        older, newer = (sum(word in text for text in texts) for word in ("Optional[", "| None"))
+        return older > newer or (older == newer and "Optional" in self.module.scope.bindings)
+
+    def _uses(self, older: str, newer: str) -> bool:
+        """Whether the file rather writes ``List`` than ``list``."""
+        outer = Counter(
+            last_name(node.value)
+            for _, _, annotation in self.annotations
+            for node in ast.walk(annotation)
+            if isinstance(node, ast.Subscript)
+        )
+        both = [outer[older] + outer["List"], outer[newer] + outer["list"]]
+        return both[0] > both[1] or (both[0] == both[1] and older in self.module.scope.bindings)
+
+    def _spelt(self, module: str, name: str) -> Moved:
+        """A name of a library as the target's module spells it at run time, imported if need be."""
+        project, target = self.project, self.target
+        if module == "builtins":
+            if project.lookup(name, target.scope):
+                raise _NotSureError(f"{name} means something else in {self.module.shown}")
+            return Moved(name)
+        top = module.partition(".")[0]
+        known = list(self._library_names())
+        for bound, found in known:
+            if found.last == name and found.name.partition(".")[0] == top:
+                return Moved(bound)
+        for bound, found in known:
+            if found.name == module:
+                return Moved(f"{bound}.{name}")
+            if module == f"{found.name}.orm" and f"{bound}.orm." in self.module.source.text:
+                return Moved(f"{bound}.orm.{name}")
+        if project.lookup(name, target.scope):
+            raise _NotSureError(f"{name} means something else in {self.module.shown}")
+        return Moved(name, (Import(module, name, ""),))
+
+    def _library_names(self) -> Iterator[tuple[str, External]]:
+        """The names of the module that are a library's, and are bound when the class body runs."""
+        for bound, bindings in self.module.scope.bindings.items():
+            late = any(one.guard is not None or one.line >= self.target.node.lineno for one in bindings)
+            if not late and self.project.lookup(bound, self.target.scope) is bindings:
+                found = self.project.resolve(ast.Name(bound), self.module.scope)
+                if isinstance(found, External):
+                    yield bound, found
