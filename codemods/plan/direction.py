@@ -264,9 +264,7 @@ def _refers(project: Project, one: ClassInfo, other: ClassInfo) -> bool:
     return next(_keys_to(project, one, other), None) is not None
 
 
-def _keys_to(
-    project: Project, one: ClassInfo, other: ClassInfo
-) -> Iterator[tuple[ClassInfo, Member | None]]:
+def _keys_to(project: Project, one: ClassInfo, other: ClassInfo) -> Iterator[tuple[ClassInfo, Member | None]]:
     """The foreign keys of ``one``, and of what it derives from, to ``other`` or what that derives from."""
     goals = _line(project, other)
     tables = {table for goal in goals for table in _tables(project, goal)}
