@@ -30,6 +30,7 @@ _OF_ONE_RUN = frozenset(
         "against",
         "check",
         "help",
+        "interactive",
         "output",
         "output_format",
         "paths",

@@ -32,6 +32,7 @@ class Options:
     verbose: bool
     quiet: bool
     output: Output
+    interactive: bool = False
     verifying: Verifying | None = None
     policy: Policy | None = None
     annotate: Annotate = Annotate.AUTO
@@ -75,6 +76,10 @@ def convert(options: Options) -> Exit:
         failed = proof.verification.error is not None
         outcome = proof.outcome.only(()) if failed else proof.outcome
         wrong = wrong or failed
+    if options.interactive:
+        from backpop.cli.interactive import accepted
+
+        outcome = outcome.only(accepted(outcome, explicit=options.policy is None))
     reviews = _reviews(outcome) if options.output.format is not Format.TEXT else []
     clock.lap("review")
     written = options.write and not failed and _write(outcome)

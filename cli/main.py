@@ -20,6 +20,7 @@ from backpop.cli.options import (
     Check,
     Exclude,
     Gitignore,
+    Interactive,
     LineLength,
     OutputFile,
     OutputFormat,
@@ -73,6 +74,7 @@ def to_back_populates(
     ctx: typer.Context,
     paths: Paths = None,
     write: Write = False,
+    interactive: Interactive = False,
     check: Check = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a backref was refused.")] = False,
     annotate: Annotated[
@@ -105,12 +107,12 @@ def to_back_populates(
     from backpop.cli.convert import Options, convert
     from backpop.cli.selection import selection
 
-    if write and check:
-        raise typer.BadParameter("--write and --check exclude each other")
+    _check_modes(output_format, write=write, interactive=interactive, check=check)
     status = convert(
         Options(
             selection=selection(paths, exclude, per_file_ignores, gitignore),
-            write=write,
+            write=write or interactive,
+            interactive=interactive,
             check=check,
             strict=strict,
             line_length=line_length,
@@ -119,7 +121,7 @@ def to_back_populates(
             verifying=_verifying(
                 ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
             ),
-            output=_output(output_format, output, write=write),
+            output=_output(output_format, output, write=write or interactive),
             annotate=annotate,
         )
     )
@@ -147,6 +149,7 @@ def to_backref(
         bool, typer.Option("--drop-annotations", help="Also collapse pairs whose removed side is annotated.")
     ] = False,
     write: Write = False,
+    interactive: Interactive = False,
     check: Check = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit 1 if a pair was refused.")] = False,
     line_length: LineLength = None,
@@ -174,12 +177,12 @@ def to_backref(
     from backpop.cli.selection import selection
     from backpop.codemods.plan.policy import Policy
 
-    if write and check:
-        raise typer.BadParameter("--write and --check exclude each other")
+    _check_modes(output_format, write=write, interactive=interactive, check=check)
     status = convert(
         Options(
             selection=selection(paths, exclude, per_file_ignores, gitignore),
-            write=write,
+            write=write or interactive,
+            interactive=interactive,
             check=check,
             strict=strict,
             line_length=line_length,
@@ -189,7 +192,7 @@ def to_backref(
                 ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
             ),
             policy=Policy(keep, options, many_to_many, drop_annotations),
-            output=_output(output_format, output, write=write),
+            output=_output(output_format, output, write=write or interactive),
         )
     )
     raise typer.Exit(int(status))
@@ -337,6 +340,18 @@ def verify(
 def _asked(ctx: typer.Context, modules: list[str] | None) -> list[str] | None:
     """The modules of ``--verify``: no project gets its code run because its own configuration says so."""
     return modules if is_given(ctx, "verify") else None
+
+
+def _check_modes(form: Format, *, write: bool, interactive: bool, check: bool) -> None:
+    """Raise for what cannot be asked for at once, or not without a terminal."""
+    if write and check:
+        raise typer.BadParameter("--write and --check exclude each other")
+    if interactive and check:
+        raise typer.BadParameter("--interactive and --check exclude each other")
+    if interactive and form is not Format.TEXT:
+        raise typer.BadParameter("--interactive asks people, --output-format is for machines")
+    if interactive and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise typer.BadParameter("--interactive needs a terminal to ask on")
 
 
 def _output(form: Format, file: Path | None, *, write: bool) -> Output:

@@ -107,3 +107,7 @@ OutputFile = Annotated[
         "--output", dir_okay=False, show_default=False, help="Write that to this file, not to stdout."
     ),
 ]
+Interactive = Annotated[
+    bool,
+    typer.Option("--interactive", "-i", help="Ask for each pair, and write those that were said yes to."),
+]
