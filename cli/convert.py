@@ -12,7 +12,7 @@ from backpop.cli.console import counted, printable, put, say, say_all, shown
 from backpop.cli.exits import Exit, exit_status
 from backpop.cli.formats import Format, Output, Stopwatch
 from backpop.cli.selection import Selection
-from backpop.codemods.plan.policy import Annotate, Policy
+from backpop.codemods.plan.policy import Annotate, Placement, Policy
 from backpop.codemods.run import Outcome, to_back_populates, to_backref
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ class Options:
     verifying: Verifying | None = None
     policy: Policy | None = None
     annotate: Annotate = Annotate.AUTO
+    placement: Placement = Placement.AUTO
 
     @property
     def command(self) -> str:
@@ -52,7 +53,10 @@ def convert(options: Options) -> Exit:
     """Run a conversion and show it; returns the exit status."""
     clock = Stopwatch()
     settings = options.selection.settings(
-        line_length=options.line_length, writing=options.write, annotate=options.annotate
+        line_length=options.line_length,
+        writing=options.write,
+        annotate=options.annotate,
+        placement=options.placement,
     )
     paths = options.selection.paths
     try:

@@ -36,7 +36,7 @@ from backpop.cli.options import (
     VerifyTimeout,
     Write,
 )
-from backpop.codemods.plan.policy import Annotate, Keep, Style
+from backpop.codemods.plan.policy import Annotate, Keep, Placement, Style
 
 if TYPE_CHECKING:
     from backpop.cli.verify import Verifying
@@ -84,6 +84,13 @@ def to_back_populates(
             "Mapped annotations, never, or in every class that SQLAlchemy 2 maps."
         ),
     ] = Annotate.AUTO,
+    placement: Annotated[
+        Placement,
+        typer.Option(
+            help="Where reverses are written: in the class body (after the source, where the body will not "
+            "do), only in the class body, or after the source."
+        ),
+    ] = Placement.AUTO,
     line_length: LineLength = None,
     exclude: Exclude = None,
     per_file_ignores: PerFileIgnores = None,
@@ -115,6 +122,7 @@ def to_back_populates(
             interactive=interactive,
             check=check,
             strict=strict,
+            placement=placement,
             line_length=line_length,
             verbose=verbose,
             quiet=quiet,

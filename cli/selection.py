@@ -10,7 +10,7 @@ from backpop.cli.config import folder_of, nearest
 from backpop.cli.formatter import line_length_of
 from backpop.codemods.codes import CODES
 from backpop.codemods.discover import matcher
-from backpop.codemods.plan.policy import ALL, Annotate, FileRule
+from backpop.codemods.plan.policy import ALL, Annotate, FileRule, Placement
 from backpop.codemods.run import Settings
 
 
@@ -24,7 +24,12 @@ class Selection:
     gitignore: bool
 
     def settings(
-        self, *, line_length: int | None = None, writing: bool = False, annotate: Annotate = Annotate.AUTO
+        self,
+        *,
+        line_length: int | None = None,
+        writing: bool = False,
+        annotate: Annotate = Annotate.AUTO,
+        placement: Placement = Placement.AUTO,
     ) -> Settings:
         """The settings of a run over these files."""
         of_formatter = line_length_of(self.paths[0])
@@ -36,6 +41,7 @@ class Selection:
             gitignore=self.gitignore,
             writing=writing,
             annotate=annotate,
+            placement=placement,
         )
 
 

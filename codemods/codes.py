@@ -121,8 +121,8 @@ _ALL = (
     Code(
         "BP205",
         "target has no declarative class body",
-        "The target class is a mixin, abstract, or mapped imperatively, so an attribute in its body would "
-        "not become a relationship of its mapper.",
+        "The target class is a mixin, abstract, or mapped imperatively in another scope, so an attribute in "
+        "its body would not become a relationship of its mapper.",
         "Convert this pair by hand, in the properties of the target's mapping.",
     ),
     Code(
@@ -134,13 +134,14 @@ _ALL = (
     Code(
         "BP302",
         "relationship belongs to an imperative mapping",
-        "The reverse would have to stand in the properties of the target's mapping.",
-        "Convert this pair by hand.",
+        "It is given to something that is not known to map a class, or not to map one certain class.",
+        "Give it to map_imperatively() or mapper() in a statement of its own, or convert this pair by hand.",
     ),
     Code(
         "BP303",
         "relationship is assigned outside of the class body",
-        "Which class it belongs to, and when, is decided by the running program.",
+        "Which class it belongs to, or whether its mapper is configured by then, is decided by the running "
+        "program.",
         "Move it into the class body, or convert this pair by hand.",
     ),
     Code(
@@ -175,6 +176,33 @@ _ALL = (
         "Code at the top level of the target's module has SQLAlchemy configure all mappers before the source "
         "class exists. A backref is not missed there; an explicit reverse cannot find its class.",
         "Move that code below both classes, or into a function.",
+    ),
+    Code(
+        "BP309",
+        "properties of a mapping are not written out",
+        "The keys and values of an imperative mapping come from a variable, a splat or an expression, so it "
+        "is not certain what the mapper has, and there is no place for another one.",
+        "Write properties={...} in the call that maps the class.",
+    ),
+    Code(
+        "BP310",
+        "classes are not mapped in one block",
+        "The two imperative mappings do not stand in the same list of statements, so one may be made without "
+        "the other.",
+        "Map both classes in one function or module, or convert this pair by hand.",
+    ),
+    Code(
+        "BP311",
+        "class is mapped more than once",
+        "Several calls of one scope map the class, and nothing tells which one the relationship belongs to.",
+        "Convert this pair by hand.",
+    ),
+    Code(
+        "BP312",
+        "reverse cannot be written after the source",
+        "A statement after the source needs the target by a name that the source's module has for it, and "
+        "mappers that the class statements make.",
+        "Import the target above the source, or let --placement choose the class body.",
     ),
     Code(
         "BP401",

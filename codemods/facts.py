@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
+from typing import TypeGuard
 
 from backpop.codemods.source import Source
 
@@ -131,8 +132,10 @@ class Place(Enum):
     BODY = "body"  # the value of an attribute, directly in a class body
     CONDITIONAL = "conditional"  # the same, inside an if, try, ... of the class body
     METHOD = "method"  # in a function of a class: declared_attr and its like
-    ASSIGNED = "assigned"  # Class.attribute = relationship(...)
-    PROPERTIES = "properties"  # inside the properties of an imperative mapping
+    ASSIGNED = "assigned"  # Class.attribute = relationship(...), or the same by setattr()
+    ADDED = "added"  # mapper.add_property("attribute", relationship(...))
+    PROPERTIES = "properties"  # a value in the properties of an imperative mapping
+    ARGUMENT = "argument"  # inside another call or dictionary
     OTHER = "other"
 
 
@@ -146,12 +149,33 @@ class Site:
     place: Place
     owner: ClassInfo | None  # the class in whose body it stands
     attribute: str | None  # the name that it is assigned to
+    on: ast.expr | None = None  # the class, the mapper or the call that maps, where it is given to one
 
     def keyword(self, name: str) -> ast.keyword | None:
         """The keyword argument of a call with this name."""
         if not isinstance(self.node, ast.Call):
             return None
         return next((keyword for keyword in self.node.keywords if keyword.arg == name), None)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MapperCall:
+    """A statement that looks as if it mapped a class: a call of ``map_imperatively`` or ``mapper``."""
+
+    node: ast.Call
+    stmt: ast.stmt
+    scope: Scope
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Assigned:
+    """``owner.name = value``, or ``setattr(owner, "name", value)``, anywhere in a module."""
+
+    owner: ast.expr
+    name: str
+    value: ast.expr
+    stmt: ast.stmt
+    scope: Scope
 
 
 @dataclass(eq=False, repr=False)
@@ -166,6 +190,8 @@ class Module:
     scopes: dict[ast.AST, Scope] = field(default_factory=dict)  # of its classes and functions
     classes: list[ClassInfo] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
+    mapper_calls: list[MapperCall] = field(default_factory=list)
+    assigned: list[Assigned] = field(default_factory=list)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -251,6 +277,31 @@ def read_at_once(stmt: ast.stmt) -> Iterator[str]:
 def last_name(func: ast.expr) -> str:
     """The last name of what is called: ``Column`` for ``sa.Column``."""
     return func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+
+
+def properties_of(call: ast.Call) -> ast.expr | None:
+    """The ``properties`` of a call that maps a class; they are the third argument by position."""
+    if len(call.args) > 2:
+        return call.args[2]
+    return next((keyword.value for keyword in call.keywords if keyword.arg == "properties"), None)
+
+
+def is_written_out(properties: ast.AST | None) -> TypeGuard[ast.Dict | ast.Call]:
+    """Whether ``properties`` are ``{...}`` or ``dict(...)``."""
+    return isinstance(properties, ast.Dict) or (
+        isinstance(properties, ast.Call) and last_name(properties.func) == "dict" and not properties.args
+    )
+
+
+def entries(properties: ast.Dict | ast.Call) -> Iterator[tuple[str | None, ast.expr]]:
+    """The keys and values of ``{...}`` or ``dict(...)``; no key where it is computed."""
+    if isinstance(properties, ast.Dict):
+        for key, value in zip(properties.keys, properties.values, strict=True):
+            known = isinstance(key, ast.Constant) and isinstance(key.value, str)
+            yield (str(key.value) if isinstance(key, ast.Constant) and known else None), value
+    else:
+        for keyword in properties.keywords:
+            yield keyword.arg, keyword.value
 
 
 def is_type_checking(test: ast.expr) -> bool:

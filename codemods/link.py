@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, last_name
 from backpop.codemods.files import Files, classes, tables
+from backpop.codemods.imperative import Mappings
 from backpop.codemods.layout import Layout, Tree
 
 T = TypeVar("T", bound=Hashable)
@@ -35,6 +36,7 @@ _NO_ROOT = {
 }
 _ROOT_CLASSES = {"DeclarativeBase", "DeclarativeBaseNoMeta"}
 _ROOT_MAKERS = {"declarative_base", "automap_base", "generate_base"}
+_MAPPED_LATER = {"DeferredReflection", "AutomapBase", "automap_base"}
 _COLUMN_MAKERS = {"Column", "mapped_column", "relationship"}
 _MAPPED_DECORATORS = {"mapped", "mapped_as_dataclass"}
 
@@ -95,6 +97,7 @@ class Project:
         self.tree = tree
         self.files = files
         self._load = load
+        self.mappings = Mappings(self)
         self._modules: dict[str, Module | None] = {}
         self._resolving: set[tuple[int, str]] = set()
         self._following_call = False
@@ -409,6 +412,26 @@ class Project:
             (any(root.sure for root in roots) or (bool(roots) and self.has_mapping(made)))
             and made.literal("__abstract__") is not True
             and all(root.key != made for root in roots)
+        )
+
+    def is_mapped_at_once(self, made: ClassInfo) -> bool:
+        """Whether the mapper of a declarative class is made by the class statement, not by a later call."""
+        above = [base for one in (made, *self.ancestors(made)) for base in self.bases(one)]
+        names = [base.name for base in above if isinstance(base, External)]
+        names += [
+            last_name(base.expr.func)
+            for base in above
+            if isinstance(base, Value) and isinstance(base.expr, ast.Call)
+        ]
+        return not any(name.rpartition(".")[2] in _MAPPED_LATER for name in names)
+
+    def is_instrumented(self, made: ClassInfo) -> bool:
+        """Whether assigning a relationship to an attribute of a mapped class makes it one of its mapper."""
+        line = (made, *self.ancestors(made))
+        return self.is_mapped_at_once(made) and not any(
+            last_name(decorator.func if isinstance(decorator, ast.Call) else decorator) in _MAPPED_DECORATORS
+            for one in line
+            for decorator in one.node.decorator_list
         )
 
     def import_name(self, module: Module) -> tuple[str, ...]:

@@ -11,16 +11,21 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from backpop.codemods.facts import (
+    Assigned,
     Binding,
     Bound,
     ClassInfo,
     Definition,
+    MapperCall,
     Module,
     Place,
     Scope,
     Site,
+    entries,
     is_type_checking,
+    is_written_out,
     last_name,
+    properties_of,
 )
 from backpop.codemods.source import Source
 
@@ -39,6 +44,9 @@ _COMPOUND = (
     ast.Match,
 )
 
+
+# What maps a class imperatively, by its last name: SQLAlchemy 1.4's method, and the function before that.
+_MAPPERS = frozenset({"map_imperatively", "mapper"})
 
 _FACTORY_CALL = re.compile(rb"relation(?:ship)?[ \t]*\(")
 _KEYWORD = re.compile(rb"\w[ \t]*=(?!=)")
@@ -123,10 +131,13 @@ class _Reader:
         self.module = module
         self.search = search
         self.lines = module.source.lines_with(search.words) if search else []
+        self.maps = b"mapper" in module.source.data or b"map_imperatively" in module.source.data
 
     def block(self, stmts: Iterable[ast.stmt], scope: Scope, guard: ast.AST | None) -> None:
         for stmt in stmts:
             self.statement(stmt, scope, guard)
+            if isinstance(stmt, ast.Expr | ast.Assign) and scope.kind != "class":
+                self.outside(stmt, scope)
 
     def statement(self, stmt: ast.stmt, scope: Scope, guard: ast.AST | None) -> None:
         if isinstance(stmt, ast.ClassDef):
@@ -146,6 +157,14 @@ class _Reader:
                     self.block(block, scope, _guard(stmt, block, guard))
             else:
                 self.scan(stmt, stmt, scope, guard)
+
+    def outside(self, stmt: ast.Expr | ast.Assign, scope: Scope) -> None:
+        """What a statement adds to a class from outside of its body."""
+        for node in ast.walk(stmt.value) if self.maps else ():
+            if isinstance(node, ast.Call) and last_name(node.func) in _MAPPERS:
+                self.module.mapper_calls.append(MapperCall(node, stmt, scope))
+        if (found := _assigned(stmt)) is not None:
+            self.module.assigned.append(Assigned(*found, stmt, scope))
 
     def class_(self, node: ast.ClassDef, scope: Scope, guard: ast.AST | None) -> None:
         body = Scope("class", node.name, node, self.module, scope)
@@ -207,6 +226,9 @@ class _Reader:
                     return  # a bare annotation binds nothing
             how = Bound.VALUE if value is not None else Bound.OTHER
             self.bind(Binding(how, target.id, stmt, stmt.lineno, scope, guard, value=value))
+        elif (elements := _unpacked(target, stmt)) is not None:
+            for name, value in elements:
+                self.bind(Binding(Bound.VALUE, name, stmt, stmt.lineno, scope, guard, value=value))
         elif isinstance(target, ast.Tuple | ast.List | ast.Starred):
             for part in ast.walk(target):
                 if isinstance(part, ast.Name):
@@ -220,8 +242,8 @@ class _Reader:
             return
         for node, inside in _calls(root, ()):
             if isinstance(node, Candidate) and self.search.concerns(node):
-                place, owner, attribute = _place(node, inside, stmt, scope, guard)
-                self.module.sites.append(Site(node, stmt, scope, place, self._class_of(owner), attribute))
+                place, owner, attribute, on = _place(node, inside, stmt, scope, guard)
+                self.module.sites.append(Site(node, stmt, scope, place, self._class_of(owner), attribute, on))
 
     def may_concern(self, search: Search, root: ast.AST, stmt: ast.stmt) -> bool:
         """Whether the text of something shows that a site may be in it."""
@@ -294,26 +316,78 @@ RELATIONSHIPS = Search(
 
 
 def _place(
-    node: ast.AST, inside: tuple[ast.AST, ...], stmt: ast.stmt, scope: Scope, guard: ast.AST | None
-) -> tuple[Place, Scope | None, str | None]:
-    """Where a call stands, the class body that it belongs to, and the attribute that it becomes."""
+    node: Candidate, inside: tuple[ast.AST, ...], stmt: ast.stmt, scope: Scope, guard: ast.AST | None
+) -> tuple[Place, Scope | None, str | None, ast.expr | None]:
+    """Where a call stands, the class body that it belongs to, the attribute, and what it is given to."""
     target: ast.expr | None = None
     if isinstance(stmt, ast.Assign) and len(stmt.targets) == 1:
         target = stmt.targets[0]
     elif isinstance(stmt, ast.AnnAssign):
         target = stmt.target
     direct = isinstance(stmt, ast.Assign | ast.AnnAssign) and stmt.value is node
+    if (given := _given(node, inside)) is not None:
+        return given[0], None, given[1], given[2]
     if scope.kind == "class":
         if direct and isinstance(target, ast.Name):
-            return (Place.CONDITIONAL if guard else Place.BODY), scope, target.id
-        return Place.OTHER, scope, None
-    if scope.kind == "function" and scope.parent is not None and scope.parent.kind == "class":
-        return Place.METHOD, scope.parent, scope.name
-    if direct and isinstance(target, ast.Attribute):
-        return Place.ASSIGNED, None, target.attr
+            return (Place.CONDITIONAL if guard else Place.BODY), scope, target.id, None
+        return Place.OTHER, scope, None, None
+    if isinstance(stmt, ast.Expr | ast.Assign) and (found := _assigned(stmt)) and found[2] is node:
+        return Place.ASSIGNED, None, found[1], found[0]
     if any(isinstance(outer, ast.Dict | ast.Call) for outer in inside):
-        return Place.PROPERTIES, None, None
-    return Place.OTHER, None, None
+        return Place.ARGUMENT, None, None, None
+    if scope.kind == "function" and scope.parent is not None and scope.parent.kind == "class":
+        return Place.METHOD, scope.parent, scope.name, None
+    return Place.OTHER, None, None, None
+
+
+def _given(node: Candidate, inside: tuple[ast.AST, ...]) -> tuple[Place, str | None, ast.expr] | None:
+    """The mapper, or the call that maps, which a relationship is given to directly, with the attribute."""
+    outer = inside[-1] if inside else None
+    if isinstance(outer, ast.Call) and last_name(outer.func) == "add_property":
+        match outer:
+            case ast.Call(func=ast.Attribute(value=on), args=[ast.Constant(value=str(name)), value]):
+                return (Place.ADDED, name, on) if value is node else None
+    mapper = inside[-2] if len(inside) > 1 else None
+    if not (isinstance(mapper, ast.Call) and last_name(mapper.func) in _MAPPERS):
+        return None
+    if not is_written_out(outer) or properties_of(mapper) is not outer:
+        return None
+    return Place.PROPERTIES, next((key for key, value in entries(outer) if value is node), None), mapper
+
+
+def _assigned(stmt: ast.Expr | ast.Assign) -> tuple[ast.expr, str, ast.expr] | None:
+    """The owner, the attribute and the value of ``owner.name = value`` and its like."""
+    match stmt:
+        case ast.Assign(targets=[ast.Attribute(value=owner, attr=name)], value=value):
+            return owner, name, value
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Attribute(value=owner, attr="__mapper__"), attr="add_property"),
+                args=[ast.Constant(value=str(name)), value],
+            )
+        ):
+            return owner, name, value
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Name(id="setattr"),
+                args=[owner, ast.Constant(value=str(name)), value],
+                keywords=[],
+            )
+        ):
+            return owner, name, value
+    return None
+
+
+def _unpacked(target: ast.expr, stmt: ast.stmt) -> list[tuple[str, ast.expr]] | None:
+    """The names and values of ``a, b = x, y``; None for what is not so plain."""
+    value = stmt.value if isinstance(stmt, ast.Assign) else None
+    if not (isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List)):
+        return None
+    names = [part.id for part in target.elts if isinstance(part, ast.Name)]
+    starred = any(isinstance(part, ast.Starred) for part in value.elts)
+    if starred or not len(names) == len(target.elts) == len(value.elts):
+        return None
+    return list(zip(names, value.elts, strict=True))
 
 
 def _targets(stmt: ast.stmt) -> list[ast.expr]:

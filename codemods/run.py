@@ -12,7 +12,7 @@ from backpop.codemods.discover import discover, git_root
 from backpop.codemods.edits import FileChange
 from backpop.codemods.facts import Site
 from backpop.codemods.plan.model import Collapse, Conversion, Plan, Report
-from backpop.codemods.plan.policy import Annotate, FileRule, Policy
+from backpop.codemods.plan.policy import Annotate, FileRule, Placement, Policy
 from backpop.codemods.read import BACKREFS, PAIRS, Search
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class Settings:
     gitignore: bool = True
     writing: bool = False  # refuse what could not be written
     annotate: Annotate = Annotate.AUTO
+    placement: Placement = Placement.AUTO
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def to_back_populates(paths: Sequence[Path], settings: Settings | None = None) -
     def plan(project: Project, modules: list[Module]) -> Plan:
         from backpop.codemods.plan.to_back_populates import plan_to_back_populates
 
-        return plan_to_back_populates(project, modules, chosen.annotate)
+        return plan_to_back_populates(project, modules, chosen.annotate, chosen.placement)
 
     return _run(paths, chosen, BACKREFS, plan)
 
@@ -199,7 +200,7 @@ def _locked(conversions: Sequence[Conversion]) -> dict[Site, str]:
     reasons: dict[str, str | None] = {}
     locked: dict[Site, str] = {}
     for conversion in conversions:
-        for module in (conversion.home, conversion.target.module):
+        for module in (conversion.home, conversion.there):
             if module.path not in reasons:
                 reasons[module.path] = why_locked(Path(module.path))
             if reasons[module.path] is not None:

@@ -324,7 +324,7 @@ def _not_served(compared: _Compared, outcome: Outcome) -> list[SetAside]:
         SetAside(together, "BP702", f"{one.home.shown} was not loaded by an import of its source")
         for together in _by_site(outcome.conversions).values()
         for one in together[:1]
-        if any(module.path in missed for each in together for module in (each.home, each.target.module))
+        if any(module.path in missed for each in together for module in (each.home, each.there))
     ]
 
 
@@ -343,6 +343,8 @@ def _guilty(models: _Models, compared: _Compared, outcome: Outcome) -> list[SetA
 
 def _cut_off(conversion: Conversion, known: Mapping[str, frozenset[tuple[str, str]]]) -> list[Difference]:
     """What a conversion does to the modules that map the class of its reverse, but not the one it names."""
+    if conversion.there is not conversion.target.module:
+        return []  # the reverse comes with its source
     source, target = _place(conversion.source), _place(conversion.target)
     modules = [module for module, places in known.items() if target in places and source not in places]
     if not modules:

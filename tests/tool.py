@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import chdir
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from backpop.codemods.plan.policy import Annotate, Keep, Policy
+from backpop.codemods.plan.policy import Annotate, Keep, Placement, Policy
 from backpop.codemods.run import Outcome, Settings, to_back_populates, to_backref
 from backpop.codemods.write import write_changes
 
@@ -44,11 +44,13 @@ def command_of(case: Path) -> str:
 def plan(tree: Path, command: str = "to-back-populates") -> Outcome:
     """Return what a command of backpop, with its options, would do to the models below ``tree``."""
     name, *options = command.split()
-    settings = Settings(writing=True)
     if name == "to-back-populates":
         annotate = options[options.index("--annotate") + 1] if "--annotate" in options else "auto"
-        return to_back_populates([tree], replace(settings, annotate=Annotate(annotate)))
+        placement = options[options.index("--placement") + 1] if "--placement" in options else "auto"
+        settings = Settings(writing=True, annotate=Annotate(annotate), placement=Placement(placement))
+        return to_back_populates([tree], settings)
     assert name == "to-backref"
+    settings = Settings(writing=True)
     keep = options[options.index("--keep") + 1] if "--keep" in options else "configured"
     flags = ("--options", "--many-to-many", "--drop-annotations")
     return to_backref([tree], settings, Policy(Keep(keep), *(flag in options for flag in flags)))

@@ -11,7 +11,7 @@ import keyword
 import unicodedata
 from dataclasses import dataclass
 
-from backpop.codemods.facts import Bound, ClassInfo, Place, Scope, Site
+from backpop.codemods.facts import Bound, ClassInfo, Place, Scope, Site, last_name
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.factory import (
@@ -64,6 +64,7 @@ class Forward:
     target: ClassInfo
     by_string: bool  # the target is named by a string, so the registry is shared
     arguments: dict[str, ast.expr]
+    named: ast.expr | None = None  # the source, as the scope of the site calls it; None in its own body
 
 
 def recognise(project: Project, site: Site) -> list[Forward]:
@@ -89,12 +90,12 @@ def recognise(project: Project, site: Site) -> list[Forward]:
         return []
     argument = arguments.pop("argument", None) or annotated_target(project, site)
     forwards = []
-    for source, name, scope in _places(project, site):
+    for source, name, scope, named in _places(project, site):
         backref = _backref(project, site, scope, value)
         if backref is not None:
             target, by_string = find_target(project, source, scope, argument)
             forwards.append(
-                Forward(site, source, name, scope, factory, backref, target, by_string, arguments)
+                Forward(site, source, name, scope, factory, backref, target, by_string, arguments, named)
             )
     return forwards
 
@@ -228,14 +229,20 @@ def _constant_name(project: Project, node: ast.expr, scope: Scope) -> str | None
 # -- the place
 
 
-def _places(project: Project, site: Site) -> list[tuple[ClassInfo, str, Scope]]:
-    """The classes that a relationship belongs to, each with the attribute and the scope of the arguments."""
+def _places(project: Project, site: Site) -> list[tuple[ClassInfo, str, Scope, ast.expr | None]]:
+    """The classes that a relationship belongs to, each with the attribute and the scope of the arguments.
+
+    Last, how that scope names the class, where the relationship does not stand in its body.
+    """
     if site.place is Place.METHOD:
-        return [(made, site.scope.name, scope) for made, scope in concrete_scopes(project, site)]
-    if site.place is Place.PROPERTIES:
-        raise Refused("BP302", "it stands in an imperative mapping or another call")
-    if site.place is Place.ASSIGNED:
-        raise Refused("BP303", f"it is assigned to {ast.unparse(_target(site))}")
+        return [(made, site.scope.name, scope, None) for made, scope in concrete_scopes(project, site)]
+    if site.place in {Place.PROPERTIES, Place.ADDED, Place.ASSIGNED}:
+        source, named = put_on(project, site)
+        if site.attribute is None:
+            raise Refused("BP309", "the key of the relationship is computed")
+        return [(source, site.attribute, site.scope, named)]
+    if site.place is Place.ARGUMENT:
+        raise Refused("BP302", "it stands in a call that is not known to map a class")
     if site.place is Place.CONDITIONAL:
         raise Refused("BP304", "it stands in a conditional part of the class body")
     if site.place is not Place.BODY or site.owner is None or site.attribute is None:
@@ -245,11 +252,48 @@ def _places(project: Project, site: Site) -> list[tuple[ClassInfo, str, Scope]]:
         raise Refused("BP305", f"{site.owner.name}.{name} is assigned more than once")
     if is_mangled(name):
         name = f"_{site.owner.name.lstrip('_')}{name}"  # Python's own name mangling
-    return [(site.owner, name, site.scope)]
+    return [(site.owner, name, site.scope, None)]
 
 
-def _target(site: Site) -> ast.expr:
-    return site.stmt.targets[0] if isinstance(site.stmt, ast.Assign) else site.stmt.target  # type: ignore[attr-defined]
+def put_on(project: Project, site: Site) -> tuple[ClassInfo, ast.expr]:
+    """The class that a relationship outside of class bodies is put on, and how its scope names that."""
+    on, scope = site.on, site.scope
+    assert on is not None
+    if site.place is Place.PROPERTIES:
+        mapping = project.mappings.of_call(on, scope)
+        if mapping is None:
+            raise Refused("BP302", "the class that it belongs to is not certain")
+        return mapping.made, mapping.named
+    if site.place is Place.ADDED:
+        return _mapper_of(project, site, on)
+    made = project.resolve(on, scope)
+    if not isinstance(made, ClassInfo):
+        raise Refused("BP303", f"it is assigned to {ast.unparse(on)}.{site.attribute}")
+    if not (project.is_mapped(made) and project.is_instrumented(made)):
+        raise Refused("BP303", f"{made.name} at {made.where} does not map what is assigned to it")
+    return made, on
+
+
+def _mapper_of(project: Project, site: Site, mapper: ast.expr) -> tuple[ClassInfo, ast.expr]:
+    """The class of the mapper in ``mapper.add_property()``."""
+    found = project.resolve(mapper, site.scope)
+    if isinstance(found, Value) and (mapping := project.mappings.of_call(found.expr, found.scope)):
+        return mapping.made, mapping.named
+    match mapper:
+        case ast.Attribute(value=named, attr="__mapper__" | "mapper"):
+            pass
+        case ast.Call(func=func, args=[named, *_]) if last_name(func) == "class_mapper":
+            if not any(keyword_.arg == "configure" for keyword_ in mapper.keywords):
+                raise Refused("BP308", "class_mapper() configures the mappers; give it configure=False")
+        case _:
+            raise Refused("BP302", f"it is added to {ast.unparse(mapper)}")
+    made = project.resolve(named, site.scope)
+    if isinstance(made, ClassInfo) and project.is_mapped(made):
+        return made, named
+    made = project.mappings.named(named, site.scope)
+    if made is None:
+        raise Refused("BP302", f"it is added to {ast.unparse(mapper)}")
+    return made, named
 
 
 # -- the class at the other end
@@ -268,8 +312,30 @@ def find_target(
     by_class_name = isinstance(argument, ast.Attribute) and argument.attr == "__name__"
     if isinstance(argument, ast.Attribute) and by_class_name:
         argument = argument.value
+    imperative = _mapped_here(project, source, argument, scope)
+    if imperative is not None:
+        return imperative, False
     target, by_string = _by_object(project, source, argument, scope)
     return _mapped(project, target), by_string or by_class_name
+
+
+def _mapped_here(project: Project, source: ClassInfo, argument: ast.expr, scope: Scope) -> ClassInfo | None:
+    """The target of a relationship, where a scope around it maps that imperatively."""
+    if isinstance(argument, ast.Name | ast.Attribute | ast.Call):
+        return project.mappings.named(argument, scope)
+    if not (isinstance(argument, ast.Constant) and isinstance(argument.value, str)):
+        return None
+    for outer in scope.chain():  # a string reaches what the same registry maps
+        here = project.mappings.of_scope(outer) if outer.kind != "class" else []
+        registries = {ast.unparse(one.call.node.func) for one in here if one.made is source}
+        found = {
+            one.made
+            for one in here
+            if one.made.name == argument.value and registries == {ast.unparse(one.call.node.func)}
+        }
+        if len(found) == 1:
+            return found.pop()
+    return None
 
 
 def annotated_target(project: Project, site: Site) -> ast.expr:

@@ -10,10 +10,11 @@ import re
 from collections.abc import Iterator
 
 from backpop.codemods.facts import ClassInfo, last_name
+from backpop.codemods.imperative import Mapping
 from backpop.codemods.link import External, Opaque, Project, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate, returned
 from backpop.codemods.plan.forward import Forward
-from backpop.codemods.plan.model import Refused
+from backpop.codemods.plan.model import Form, Refused
 from backpop.codemods.plan.move import Moved, Mover, NotAStringError, attribute_of_column, quoted
 from backpop.codemods.plan.registry import class_name
 
@@ -41,15 +42,20 @@ def mirrored(project: Project, mover: Mover, forward: Forward) -> dict[str, Move
             raise Refused("BP106", "secondaryjoin without secondary")
         if "primaryjoin" in given and "primaryjoin" not in own:
             join = given["primaryjoin"]
-            if has_remote(project, forward, join):
+            if has_remote(project, forward, join) and mover.spot.form is Form.ENTRY:
+                result["primaryjoin"] = _with_remote_of_tables(project, mover, forward, join)
+            elif has_remote(project, forward, join):
                 result["primaryjoin"] = Moved(quoted(_with_remote_swapped(project, mover, join), mover.quote))
             else:
                 result["primaryjoin"] = mover.move("primaryjoin", join)
     if "foreign_keys" in given and "foreign_keys" not in own:
         result["foreign_keys"] = mover.move("foreign_keys", given["foreign_keys"])
     if not result and "primaryjoin" not in own and "foreign_keys" not in own:
+        _check_inherited_tables(project, forward)
         join_text = _inherited_join(project, forward)
         if join_text is not None:
+            if mover.spot.form is not Form.BODY:
+                raise Refused("BP503", f"{forward.source.name} and {forward.target.name}")
             result["primaryjoin"] = Moved(quoted(join_text, mover.quote))
     return result
 
@@ -122,19 +128,46 @@ def _with_remote_swapped(project: Project, mover: Mover, join: ast.expr) -> str:
         tree = ast.parse(text.strip(), mode="eval").body
     except (NotAStringError, SyntaxError) as error:
         raise Refused("BP502", f"remote() in {ast.unparse(join)}: {error}") from error
-    swapped = _RemoteSwap(project, mover.source, mover.target).visit(tree)
+    swapped = _RemoteSwap(*_hierarchies(project, mover.source, mover.target)).visit(tree)
     return ast.unparse(ast.fix_missing_locations(swapped))
 
 
-class _RemoteSwap(ast.NodeTransformer):
-    """On the tree of a registry string: every column is ``Class.attribute`` or ``table.c.column``."""
+def _with_remote_of_tables(project: Project, mover: Mover, forward: Forward, join: ast.expr) -> Moved:
+    """The same for a join of tables, as imperative mappings have it."""
+    sides: list[set[str]] = []
+    for made in (forward.source, forward.target):
+        found = project.mappings.of_class(made, forward.scope)
+        table = found[0].table if len(found) == 1 else None
+        inherits = any(one.argument("inherits") is not None for one in found)
+        if not isinstance(table, ast.Name) or inherits:
+            raise Refused("BP502", f"the tables in {ast.unparse(join)} are not known")
+        sides.append({table.id, made.name})
+    moved = mover.move("primaryjoin", join)  # the names in it are the same there
+    if moved.imports or moved.text != mover.spot.module.source.segment(join):
+        raise Refused("BP502", f"remote() in {ast.unparse(join)}")
+    tree = ast.parse(ast.unparse(join), mode="eval").body
+    swapped = _RemoteSwap(sides[0], sides[1]).visit(tree)
+    return Moved(ast.unparse(ast.fix_missing_locations(swapped)))
 
-    def __init__(self, project: Project, source: ClassInfo, target: ClassInfo) -> None:
-        hierarchy = {source, *project.ancestors(source)}, {target, *project.ancestors(target)}
-        self.same = source is target
-        if not self.same and {made for made in hierarchy[0] & hierarchy[1] if project.is_mapped(made)}:
-            raise Refused("BP502", "remote() between classes of one inheritance hierarchy")
-        self.ours, self.theirs = ({name for made in side for name in _names(made)} for side in hierarchy)
+
+def _hierarchies(project: Project, source: ClassInfo, target: ClassInfo) -> tuple[set[str], set[str]]:
+    """The names that columns of the source, and those of the target, begin with in the registry's strings."""
+    ours, theirs = {source, *project.ancestors(source)}, {target, *project.ancestors(target)}
+    if source is not target and any(project.is_mapped(made) for made in ours & theirs):
+        raise Refused("BP502", "remote() between classes of one inheritance hierarchy")
+    first, second = ({name for made in side for name in _names(made)} for side in (ours, theirs))
+    return first, second
+
+
+class _RemoteSwap(ast.NodeTransformer):
+    """On a tree in which every column is ``Class.attribute`` or ``table.c.column``.
+
+    ``ours`` and ``theirs`` are the classes and tables of the source and of the target.
+    """
+
+    def __init__(self, ours: set[str], theirs: set[str]) -> None:
+        self.ours = ours
+        self.theirs = theirs
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         if isinstance(node.func, ast.Attribute) and node.func.attr in _ANNOTATIONS:
@@ -223,6 +256,39 @@ def _inherited_join(project: Project, forward: Forward) -> str | None:
         raise Refused("BP503", f"{source.name}, or a base of it, and {target.name} are linked more than once")
     here, _, there = own[0]
     return f"{class_name(project, target)}.{there} == {class_name(project, source)}.{here}"
+
+
+def _check_inherited_tables(project: Project, forward: Forward) -> None:
+    """Raise :class:`Refused` if an imperative source inherits a table that may refer to the target too."""
+    source, target, scope = forward.source, forward.target, forward.scope
+    own = project.mappings.of_class(source, scope)
+    if not own or own[0].table is None or own[0].argument("inherits") is None:
+        return
+    above = [_table_call(project, one) for one in project.mappings.bases(source, scope)]
+    goals = [*project.mappings.of_class(target, scope), *project.mappings.bases(target, scope)]
+    names = {_string(call.args[0]) for one in goals if (call := _table_call(project, one)) and call.args}
+    refers = {
+        name and name.rpartition(".")[0]
+        for call in above
+        for node in ast.walk(call or ast.Pass())
+        if isinstance(node, ast.Call) and last_name(node.func) == "ForeignKey" and node.args
+        for name in [_string(node.args[0])]
+    }
+    if not above or not goals or None in {*above, *names, *refers} or refers & names:
+        raise Refused("BP503", f"whether what {source.name} inherits refers to {target.name} is not certain")
+
+
+def _table_call(project: Project, mapping: Mapping) -> ast.Call | None:
+    """The ``Table(...)`` that a class is mapped to, where it can be seen, keys and all."""
+    found = project.resolve(mapping.table, mapping.call.scope)
+    call = found.expr if isinstance(found, Value) else None
+    if not (isinstance(call, ast.Call) and last_name(call.func) == "Table"):
+        return None
+    return None if "ForeignKeyConstraint" in ast.unparse(call) else call
+
+
+def _string(node: ast.expr) -> str | None:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
 
 
 class _UnclearError(Exception):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
+from enum import Enum
 
-from backpop.codemods.facts import ClassInfo, Module, Site
+from backpop.codemods.facts import ClassInfo, MapperCall, Module, Scope, Site
 
 
 def names_in(text: str) -> set[str]:
@@ -73,11 +74,56 @@ class Argument:
         return f"{self.keyword}={self.text}" if self.keyword else self.text
 
 
+class Form(Enum):
+    """How a reverse becomes an attribute of its class."""
+
+    BODY = "body"  # name = relationship(...), in the body of the target class
+    ASSIGNED = "assigned"  # Target.name = relationship(...), in a statement after the source
+    ADDED = "added"  # Target.__mapper__.add_property("name", relationship(...)), in such a statement
+    ENTRY = "entry"  # "name": relationship(...), in the properties of the target's mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a reverse is written."""
+
+    form: Form
+    node: ast.AST  # the class statement, the statement that it comes after, or the call that maps the target
+    scope: Scope  # that the reverse is evaluated in: for a class body, its own
+    line: int  # names bound further down, in the scope around the statement, are not yet there
+    owner: str = ""  # how the scope names the target, for a statement of its own
+
+    @property
+    def module(self) -> Module:
+        return self.scope.module
+
+    @property
+    def outer(self) -> Scope:
+        """The scope of the statement: for a class body, the one around it."""
+        return self.scope.parent if self.form is Form.BODY and self.scope.parent else self.scope
+
+    @classmethod
+    def body(cls, made: ClassInfo) -> Spot:
+        """In the body of a class."""
+        return cls(Form.BODY, made.node, made.body, made.node.lineno)
+
+    @classmethod
+    def entry(cls, call: MapperCall) -> Spot:
+        """In the properties of an imperative mapping."""
+        return cls(Form.ENTRY, call.node, call.scope, call.stmt.lineno)
+
+    @classmethod
+    def after(cls, form: Form, stmt: ast.stmt, scope: Scope, owner: str) -> Spot:
+        """After a statement of a scope."""
+        return cls(form, stmt, scope, (stmt.end_lineno or stmt.lineno) + 1, owner)
+
+
 @dataclass(frozen=True, slots=True)
 class Reverse:
-    """The explicit relationship to write into the body of ``target``."""
+    """The explicit relationship that becomes an attribute of ``target``, and where it is written."""
 
     target: ClassInfo
+    spot: Spot
     name: str
     factory: str
     arguments: tuple[Argument, ...]
@@ -87,7 +133,7 @@ class Reverse:
     unannotated: str = ""  # why there is no annotation where one would be expected
 
     def reads(self) -> set[str]:
-        """The bare names that the statement reads in the target's module."""
+        """The bare names that the relationship reads where it is written."""
         texts = [self.factory, *(argument.text.strip() for argument in self.arguments)]
         if self.annotation is not None:
             texts.append(self.annotation)
@@ -113,6 +159,11 @@ class Conversion:
         return self.site.scope.module
 
     @property
+    def there(self) -> Module:
+        """The module that the reverse is, or will be, written in."""
+        return self.target.module
+
+    @property
     def title(self) -> str:
         """Both ends, for people: ``Address.user <-> User.addresses``."""
         return f"{self.source.name}.{self.forward_name} <-> {self.target.name}.{self.reverse_name}"
@@ -129,6 +180,10 @@ class Expansion(Conversion):
     backref: ast.expr
     name_text: str
     reverse: Reverse | None
+
+    @property
+    def there(self) -> Module:
+        return self.target.module if self.reverse is None else self.reverse.spot.module
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Scope, last_name
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
-from backpop.codemods.plan.model import Import, Refused
+from backpop.codemods.plan.model import Form, Import, Refused, Spot
 from backpop.codemods.plan.registry import (
     class_name,
     class_table_name,
@@ -53,10 +53,11 @@ def quoted(text: str, quote: str) -> str:
 
 
 class Mover:
-    """Spells expressions of ``source``'s class body so that they mean the same in ``target``'s.
+    """Spells expressions of ``source``'s class body so that they mean the same where the reverse is written.
 
-    ``scope`` is where the expressions stand, if not in the class body itself; ``stmt`` their statement: names
-    that a class body binds after it are not yet seen there.
+    That is ``spot``, the body of ``target`` if it is not given. ``scope`` is where the expressions stand, if
+    not in the class body itself; ``stmt`` their statement: names that a class body binds after it are not yet
+    seen there.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Mover:
         quote: str,
         scope: Scope | None = None,
         stmt: ast.stmt | None = None,
+        spot: Spot | None = None,
     ) -> None:
         self.project = project
         self.source = source
@@ -74,6 +76,7 @@ class Mover:
         self.quote = quote
         self.scope = scope or source.body
         self.stmt = stmt
+        self.spot = spot or Spot.body(target)
 
     # -- the three spellings
 
@@ -86,7 +89,7 @@ class Mover:
             return Moved(self._segment(expr), column=expr.col_offset)
         # what is looked up in a container may not be there yet where the target stands
         looked_up = late and any(isinstance(node, ast.Subscript) for node in ast.walk(expr))
-        as_it_is = None if looked_up else self._substituted(expr, self.scope, immediate=True)
+        as_it_is = None if looked_up else self._substituted(expr, self.scope, immediate=True, late=late)
         if as_it_is is not None and not (late and as_it_is.imports):
             return as_it_is
         constant = self._constant(expr)
@@ -98,6 +101,8 @@ class Mover:
         return self._late(keyword, expr)
 
     def _late(self, keyword: str, expr: ast.expr) -> Moved:
+        if self.spot.form is not Form.BODY and (as_lambda := self._as_lambda(expr)) is not None:
+            return as_lambda  # beside the source, where its own names are in reach; and 1.3 has no other way
         try:
             return Moved(quoted(self.as_string(expr, keyword), self.quote))
         except NotAStringError as error:
@@ -142,14 +147,22 @@ class Mover:
         stringer = _Stringer(self, scope, qualified=qualified, tables_first=keyword == "secondary")
         return ast.unparse(ast.fix_missing_locations(stringer.visit(_copy(body))))
 
-    def class_argument(self, by_string: bool) -> str:
+    def class_argument(self, by_string: bool, named: ast.expr | None = None) -> str:
         """How the reverse names the source class: by a string, or late where no string reaches.
 
         ``by_string`` says that the forward names the target so, which proves that they share a registry.
+        ``named`` is what the forward's own scope calls the source, if it does not stand in its class body.
         """
+        if self.spot.form is not Form.BODY:
+            return self._class_object(named)
         shared = self.project.same_registry(self.source, self.target)
         if shared or (shared is None and by_string):
-            name = class_name(self.project, self.source)
+            try:
+                name = class_name(self.project, self.source)
+            except Refused:
+                if not self.sees_source():
+                    raise
+                return f"lambda: {self.source.name}"
             shadowed = "." in name or has_double(self.project, self.source)
             if not shadowed or not self.sees_source():
                 return quoted(name, self.quote)
@@ -157,6 +170,21 @@ class Mover:
             return f"lambda: {self.source.name}"
         source, target = self.source, self.target
         raise Refused("BP506", f"{source.name} at {source.where} and {target.name} at {target.where}")
+
+    def _class_object(self, named: ast.expr | None) -> str:
+        """The source class itself, which a reverse outside of class bodies can name."""
+        if named is None and self.sees_source():
+            early = all(one.line < self.spot.line for one in self._bound_there(self.source.name))
+            return self.source.name if early else f"lambda: {self.source.name}"
+        for immediate in (True, False):
+            moved = self._substituted(named, self.scope, immediate=immediate) if named is not None else None
+            if moved is not None and not moved.imports:
+                return moved.text if immediate else f"lambda: {moved.text}"
+        raise Refused("BP312", f"{self.source.name} cannot be named at line {self.spot.line}")
+
+    def _bound_there(self, name: str) -> list[Binding]:
+        """The bindings of a name in the very scope of the reverse, which may come too late for it."""
+        return [one for one in self.project.lookup(name, self.spot.outer) if one.scope is self.spot.outer]
 
     def _unwrapped(self, expr: ast.expr) -> tuple[Scope, ast.expr]:
         """A lambda without arguments is its body, which does not see the names of the class body."""
@@ -169,10 +197,17 @@ class Mover:
 
     # -- as it stands
 
-    def _substituted(self, expr: ast.expr, scope: Scope, *, immediate: bool) -> Moved | None:
-        """The text of an expression with its free names as the target spells them; None if one has none."""
+    def _substituted(
+        self, expr: ast.expr, scope: Scope, *, immediate: bool, late: bool = True
+    ) -> Moved | None:
+        """The text of an expression with its free names as the target spells them; None if one has none.
+
+        ``immediate``: they are read when the reverse is made; ``late``: what they stand for may be the mapped
+        attribute of a class instead of its column.
+        """
         source = self.scope.module.source
-        if self.target is not self.source and any(
+        moves = self.spot.scope not in self.scope.chain()
+        if moves and any(
             isinstance(node, ast.Attribute) and is_mangled(node.attr) for node in ast.walk(expr)
         ):
             return None
@@ -182,7 +217,7 @@ class Mover:
         done = base
         for name, later in free_names(expr):
             seen_from = _outside_classes(scope) if later else scope
-            spelt = self._spelt(name.id, seen_from, immediate=immediate and not later)
+            spelt = self._spelt(name.id, seen_from, immediate=immediate and not later, late=late)
             start, stop = source.span(name)
             if spelt is None or not base <= start <= stop <= end or source.text[start:stop] != name.id:
                 return None  # positions within an f-string are wrong before Python 3.12
@@ -204,16 +239,21 @@ class Mover:
                 raise Refused("BP505", f"{name} is bound again further down in {self.source.name}")
         return bindings, scope
 
-    def _spelt(self, name: str, scope: Scope, *, immediate: bool) -> Moved | None:
+    def _spelt(self, name: str, scope: Scope, *, immediate: bool, late: bool) -> Moved | None:
         """How the target spells a name of the source; None where it cannot."""
-        target, project = self.target, self.project
+        spot, project = self.spot, self.project
         bindings, scope = self.seen(name, scope)
         home = bindings[0].scope if bindings else None
-        seen_from = target.body if immediate else target.scope
+        seen_from = spot.scope if immediate else spot.outer
         if home is self.source.body:
-            if target is self.source and immediate:
+            if spot.scope is home and immediate:
                 return Moved(name)
-            plain = not immediate and self.sees_source() and not is_mangled(name)
+            there_is = not immediate or (
+                spot.form in {Form.ASSIGNED, Form.ADDED}
+                and (late or all(_is_itself(one) for one in bindings))
+                and self.project.is_mapped_at_once(self.source)
+            )
+            plain = there_is and self.sees_source() and not is_mangled(name)
             return Moved(f"{self.source.name}.{name}") if plain else None
         if is_mangled(name):
             return None
@@ -224,7 +264,8 @@ class Mover:
             return Moved(name) if self._same_value(home, bindings, immediate=immediate) else None
         meaning = project.resolve(ast.Name(name), scope)
         if meaning is None:
-            return None
+            beside = spot.form is not Form.BODY and spot.module is scope.module
+            return Moved(name) if beside and not bindings and not there else None  # a global of a function
         if meaning == External(f"builtins.{name}"):
             return Moved(name) if not there else None
         if self._usable(there, immediate=immediate) and project.resolve(ast.Name(name), seen_from) == meaning:
@@ -236,14 +277,16 @@ class Mover:
 
     def _same_value(self, home: Scope, bindings: list[Binding], *, immediate: bool) -> bool:
         """Whether a name of a scope around both classes has one value, where each of them reads it."""
-        end = self.target.node.lineno if immediate and home is self.target.scope else None
+        end = self.spot.line if immediate and home is self.spot.outer else None
         if len(bindings) > 1:
-            end = min(self.target.node.lineno, self.source.node.lineno)
+            end = min(self.spot.line, self.source.node.lineno)
+            if self.stmt is not None and home is self.scope:
+                end = min(end, self.stmt.lineno)
         return end is None or all(binding.line < end for binding in bindings)
 
     def _usable(self, bindings: list[Binding], *, immediate: bool) -> bool:
         """Whether a name of the target's module is sure to be bound when the reverse reads it."""
-        line, scope = self.target.node.lineno, self.target.scope
+        line, scope = self.spot.line, self.spot.outer
         return bool(bindings) and all(
             binding.guard is None and not (immediate and binding.scope is scope and binding.line >= line)
             for binding in bindings
@@ -252,16 +295,16 @@ class Mover:
     def sees_source(self) -> bool:
         """Whether code that runs later in the target's body finds the source class by its bare name."""
         source = self.source
-        bindings = self.project.lookup(source.name, self.target.scope)
+        bindings = self.project.lookup(source.name, self.spot.outer)
         return source.scope.kind != "class" and len(bindings) == 1 and bindings[0].made is source
 
     def _known_as(self, meaning: Resolved, *, immediate: bool) -> str | None:
         """A name by which the target's module already imports something."""
-        for name, bindings in self.target.module.scope.bindings.items():
+        for name, bindings in self.spot.module.scope.bindings.items():
             if (
                 all(binding.how in {Bound.IMPORT, Bound.FROM} for binding in bindings)
                 and self._usable(bindings, immediate=immediate)
-                and self.project.resolve(ast.Name(name), self.target.body) == meaning
+                and self.project.resolve(ast.Name(name), self.spot.scope) == meaning
             ):
                 return name
         return None
@@ -285,9 +328,9 @@ class Mover:
     def check_cycle(self, wanted: Import, binding: Binding) -> None:
         """Raise :class:`Refused` if an import in the target's module may lead back to that module."""
         home = self.project.find_module(wanted.module, 0, binding.scope.module)
-        goal = self.target.module.path
+        goal = self.spot.module.path
         if home is not None and (home.path == goal or self.project.reaches(home.path, goal)):
-            raise Refused("BP504", f"{wanted.text} in {self.target.module.shown}")
+            raise Refused("BP504", f"{wanted.text} in {self.spot.module.shown}")
 
 
 class _Stringer(ast.NodeTransformer):
@@ -407,7 +450,7 @@ class _Stringer(ast.NodeTransformer):
         if (
             isinstance(resolved, Value)
             and isinstance(resolved.expr, ast.Constant)
-            and resolved.scope.module is not target.module
+            and resolved.scope.module is not self.mover.spot.module
         ):
             return ast.Constant(resolved.expr.value)
         raise NotAStringError(f"{ast.unparse(node)} is not known in the registry's strings")
@@ -429,6 +472,15 @@ def attribute_of_column(made: ClassInfo, column: str) -> str:
     if made.member(column) is not None:
         raise NotAStringError(f"{made.name}.{column} is not the column {column}")
     return column  # inherited, or added by a mixin
+
+
+def _is_itself(binding: Binding) -> bool:
+    """Whether what a class body binds is, as an attribute of the mapped class, still the same object."""
+    if binding.how is Bound.VALUE:
+        return isinstance(
+            binding.value, ast.Constant | ast.Lambda | ast.Dict | ast.List | ast.Set | ast.Tuple
+        )
+    return binding.how is Bound.DEF and not getattr(binding.node, "decorator_list", [])
 
 
 def is_mangled(name: str) -> bool:

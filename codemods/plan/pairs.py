@@ -10,12 +10,21 @@ from backpop.codemods.facts import ClassInfo, Member, Module, Place, Site
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.factory import Factory, factory_of, looks_like_flask
-from backpop.codemods.plan.forward import POSITIONAL, Backref, Forward, annotated_target, find_target
+from backpop.codemods.plan.forward import (
+    POSITIONAL,
+    Backref,
+    Forward,
+    annotated_target,
+    find_target,
+    put_on,
+)
 from backpop.codemods.plan.model import Refused
 
 # A relationship in one of these places is left alone, with the code that says so.
 _PLACES = {
-    Place.PROPERTIES: ("BP302", "it stands in an imperative mapping or another call"),
+    Place.PROPERTIES: ("BP302", "it stands in an imperative mapping"),
+    Place.ADDED: ("BP302", "it is added to a mapper"),
+    Place.ARGUMENT: ("BP302", "it stands in another call"),
     Place.ASSIGNED: ("BP303", "it is assigned after the class"),
     Place.CONDITIONAL: ("BP304", "it stands in a conditional part of the class body"),
     Place.OTHER: ("BP305", "it is not the whole value of an attribute in a class body"),
@@ -190,10 +199,11 @@ def find_pairs(project: Project, modules: list[Module]) -> Pairs:
 
 def _end(project: Project, site: Site) -> tuple[ClassInfo | None, str | None]:
     """The class and the attribute of a relationship that cannot be a side, as far as they show."""
-    target = site.stmt.targets[0] if isinstance(site.stmt, ast.Assign) else None
-    if site.place is Place.ASSIGNED and isinstance(target, ast.Attribute):
-        made = project.resolve(target.value, site.scope)
-        return (made if isinstance(made, ClassInfo) else None), target.attr
+    if site.on is not None:
+        try:
+            return put_on(project, site)[0], site.attribute
+        except Refused:
+            return None, site.attribute
     return site.owner, site.attribute
 
 

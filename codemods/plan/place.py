@@ -5,18 +5,28 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 
-from backpop.codemods.facts import Bound, ClassInfo, Module, last_name
+from backpop.codemods.facts import (
+    Bound,
+    ClassInfo,
+    Module,
+    Place,
+    Scope,
+    entries,
+    is_written_out,
+    last_name,
+    properties_of,
+)
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.factory import Factory, factory_of, flask_like_factory
 from backpop.codemods.plan.forward import Forward
-from backpop.codemods.plan.model import Import, Refused
+from backpop.codemods.plan.model import Form, Import, Refused, Spot
 from backpop.codemods.plan.move import Moved, Mover
 
 _SPELLINGS = ("relationship", "relation")
 # What configures all mappers when it is called (for a mapped class).
-_CONFIGURING = {
+CONFIGURING = {
     "configure_mappers",
     "aliased",
     "with_polymorphic",
@@ -52,36 +62,48 @@ def _find_relationships(project: Project, made: ClassInfo) -> Iterator[tuple[ast
 
 
 def spell_factory(project: Project, mover: Mover, forward: Forward) -> Moved:
-    """The name of the forward's factory in the target's module, imported if need be.
+    """The name of the forward's factory where the reverse is written, imported if need be.
 
     It must be the same factory: ``db.relationship`` gives the reverse Flask-SQLAlchemy's query class, a plain
     ``relationship`` does not. Raises :class:`Refused`.
     """
-    target = forward.target
+    spot = mover.spot
     used: Counter[str] = Counter()
-    for spellings in (_spellings(project, [target]), project.once(_spellings_in, target.module)):
+    for spellings in _around(project, spot, forward):
         for (factory, text), funcs in spellings.items():
             if (
                 factory == forward.factory
-                and _is_bound_above(project, target, funcs[0])
-                and _resolves(project, funcs[0], forward)
+                and _is_bound_above(project, spot, funcs[0])
+                and _resolves(project, spot, funcs[0], forward)
             ):
                 used[text] += len(funcs)
     if used:
         return Moved(used.most_common(1)[0][0])
-    name = next(iter(_in_scope(project, forward)), None)
+    name = next(iter(_in_scope(project, spot, forward)), None)
     if name is not None:
         return Moved(name)
     return _imported(mover, forward)
 
 
-def _spellings_in(project: Project, module: Module) -> dict[tuple[Factory, str], list[ast.expr]]:
+_Spellings = dict[tuple[Factory, str], list[ast.expr]]
+
+
+def _around(project: Project, spot: Spot, forward: Forward) -> list[_Spellings]:
+    """How factories are called around a reverse: in a class body as there, elsewhere as the forward does."""
+    if spot.form is Form.BODY:
+        return [_spellings(project, [forward.target]), project.once(_spellings_in, spot.module)]
+    assert isinstance(forward.site.node, ast.Call)
+    func = forward.site.node.func
+    return [{(forward.factory, ast.unparse(func)): [func]}] if last_name(func) in _SPELLINGS else []
+
+
+def _spellings_in(project: Project, module: Module) -> _Spellings:
     return _spellings(project, module.classes)
 
 
-def _spellings(project: Project, classes: Iterable[ClassInfo]) -> dict[tuple[Factory, str], list[ast.expr]]:
+def _spellings(project: Project, classes: Iterable[ClassInfo]) -> _Spellings:
     """How some classes call factories: every such expression, by the factory and its text."""
-    found: dict[tuple[Factory, str], list[ast.expr]] = defaultdict(list)
+    found: _Spellings = defaultdict(list)
     for made in classes:
         for call, factory in relationship_calls(project, made):
             if last_name(call.func) in _SPELLINGS:
@@ -89,40 +111,38 @@ def _spellings(project: Project, classes: Iterable[ClassInfo]) -> dict[tuple[Fac
     return found
 
 
-def _is_bound_above(project: Project, target: ClassInfo, func: ast.expr) -> bool:
+def _is_bound_above(project: Project, spot: Spot, func: ast.expr) -> bool:
     """Whether the first name of a spelling is bound where the reverse will be read."""
     root = next(node for node in ast.walk(func) if isinstance(node, ast.Name))
-    bindings = project.lookup(root.id, target.body)
-    return all(binding.scope is not target.scope or binding.line < target.node.lineno for binding in bindings)
+    bindings = project.lookup(root.id, spot.scope)
+    return all(binding.scope is not spot.outer or binding.line < spot.line for binding in bindings)
 
 
-def _resolves(project: Project, func: ast.expr, forward: Forward) -> bool:
+def _resolves(project: Project, spot: Spot, func: ast.expr, forward: Forward) -> bool:
     """Whether a spelling means the forward's factory where the reverse will stand, not just elsewhere."""
     return any(
-        factory_of(project, resolved) == forward.factory
-        for resolved in project.resolve_all(func, forward.target.body)
+        factory_of(project, resolved) == forward.factory for resolved in project.resolve_all(func, spot.scope)
     ) or (
         forward.factory.owner is not None
         and isinstance(func, ast.Attribute)
-        and project.resolve(func.value, forward.target.body) == forward.factory.owner
+        and project.resolve(func.value, spot.scope) == forward.factory.owner
     )
 
 
-def _in_scope(project: Project, forward: Forward) -> Iterator[str]:
-    """Spellings that the names bound around the target allow."""
-    target = forward.target
+def _in_scope(project: Project, spot: Spot, forward: Forward) -> Iterator[str]:
+    """Spellings that the names bound around the reverse allow."""
     owner = forward.factory.owner
-    for scope in target.scope.chain():
+    for scope in spot.outer.chain():
         if scope.kind == "class":
             continue
         for name, bindings in scope.bindings.items():
             if all(binding.type_checking for binding in bindings) or (
-                scope is target.scope and min(binding.line for binding in bindings) >= target.node.lineno
+                scope is spot.outer and min(binding.line for binding in bindings) >= spot.line
             ):
                 continue
-            if project.lookup(name, target.body) is not bindings:
+            if project.lookup(name, spot.scope) is not bindings:
                 continue
-            found = project.resolve_all(ast.Name(name), target.body)
+            found = project.resolve_all(ast.Name(name), spot.scope)
             if owner is not None:
                 if found == [owner]:
                     yield f"{name}.relationship"
@@ -133,20 +153,20 @@ def _in_scope(project: Project, forward: Forward) -> Iterator[str]:
                         yield name
                     elif one.name == "sqlalchemy.orm":
                         yield f"{name}.relationship"
-                    elif one.name == "sqlalchemy" and f"{name}.orm." in target.module.source.text:
+                    elif one.name == "sqlalchemy" and f"{name}.orm." in spot.module.source.text:
                         yield f"{name}.orm.relationship"
-    plain = project.resolve(ast.Name("relationship"), target.body)
-    star = not project.lookup("relationship", target.body)
+    plain = project.resolve(ast.Name("relationship"), spot.scope)
+    star = not project.lookup("relationship", spot.scope)
     if star and owner is None and plain == External("sqlalchemy.orm.relationship"):
         yield "relationship"  # from a star import
 
 
 def _imported(mover: Mover, forward: Forward) -> Moved:
-    """An import of the factory to add to the target's module."""
-    project, target = mover.project, forward.target
+    """An import of the factory to add to the module of the reverse."""
+    project, spot = mover.project, mover.spot
     if forward.factory.owner is None:
-        if project.lookup("relationship", target.body):
-            raise Refused("BP505", f"relationship in {target.module.shown}")
+        if project.lookup("relationship", spot.scope):
+            raise Refused("BP505", f"relationship in {spot.module.shown}")
         return Moved("relationship", (Import("sqlalchemy.orm", "relationship", ""),))
     call = forward.site.node
     assert isinstance(call, ast.Call)
@@ -154,13 +174,13 @@ def _imported(mover: Mover, forward: Forward) -> Moved:
     if isinstance(root, ast.Name):
         bindings = project.lookup(root.id, forward.source.body)
         if len(bindings) == 1 and bindings[0].how is Bound.FROM and not bindings[0].level:
-            if project.lookup(root.id, target.body):
-                raise Refused("BP505", f"{root.id} in {target.module.shown}")
+            if project.lookup(root.id, spot.scope):
+                raise Refused("BP505", f"{root.id} in {spot.module.shown}")
             binding = bindings[0]
             wanted = Import(binding.module, binding.imported, root.id if root.id != binding.imported else "")
             mover.check_cycle(wanted, binding)
             return Moved(f"{root.id}.relationship", (wanted,))
-    raise Refused("BP504", f"{ast.unparse(root)} is not known in {target.module.shown}")
+    raise Refused("BP504", f"{ast.unparse(root)} is not known in {spot.module.shown}")
 
 
 def check_life(project: Project, forward: Forward) -> None:
@@ -207,20 +227,36 @@ def check_configuring(project: Project, forward: Forward) -> None:
     """
     source, target = forward.source, forward.target
     same = source.module is target.module
-    for stmt, node in target.module.at_import:
-        if stmt.lineno <= target.node.lineno or (same and stmt.lineno >= source.node.lineno):
-            continue
-        if _configures(project, node, target):
-            raise Refused("BP308", f"{ast.unparse(node)} in {target.module.shown}:{node.lineno}")
+    site, module = forward.site, target.module
+    first = target.node.lineno
+    last: ast.stmt | None = source.node if same else None
+    if site.place is Place.ASSIGNED:
+        first, last = min(source.node.lineno, first), site.stmt
+    check_leaves_mappers(project, module, first, last, {target})
 
 
-def _configures(project: Project, node: ast.Call | ast.Assign, target: ClassInfo) -> bool:
-    scope = target.module.scope
+def check_leaves_mappers(
+    project: Project, module: Module, first: int, last: ast.stmt | None, classes: Set[ClassInfo]
+) -> None:
+    """Raise :class:`Refused` if a module configures the mappers of some classes while it is imported.
+
+    Only between a line and a statement at its top level.
+    """
+    for stmt, node in module.at_import:
+        between = stmt.lineno > first and (last is None or stmt.lineno < last.lineno)
+        if between and _configures(project, node, module.scope, classes):
+            raise Refused("BP308", f"{ast.unparse(node)} in {module.shown}:{node.lineno}")
+
+
+def _configures(project: Project, node: ast.Call | ast.Assign, scope: Scope, classes: Set[ClassInfo]) -> bool:
     if isinstance(node, ast.Call):
-        return last_name(node.func) in _CONFIGURING or project.resolve(node.func, scope) is target
+        looks_only = any(keyword.arg == "configure" for keyword in node.keywords)
+        return (last_name(node.func) in CONFIGURING and not looks_only) or (
+            project.resolve(node.func, scope) in classes
+        )
     # ``model = Target``: the schemas and forms that libraries make of a model look at its mapper at once
     names = [ast.unparse(one) for one in node.targets]
-    return names == ["model"] and project.resolve(node.value, scope) is target
+    return names == ["model"] and project.resolve(node.value, scope) in classes
 
 
 def check_name_is_free(project: Project, forward: Forward) -> None:
@@ -245,6 +281,10 @@ def check_name_is_free(project: Project, forward: Forward) -> None:
             chosen = arguments is not None and "_properties" in ast.unparse(arguments.stmt)
             if _has(made, name) or chosen:
                 raise Refused("BP401", f"{made.name}.{name} at {made.where}")
+    for mapping in project.mappings.of_kin(target, forward.scope):
+        properties = properties_of(mapping.call.node)
+        if is_written_out(properties) and any(key == name for key, _ in entries(properties)):
+            raise Refused("BP401", f"{mapping.made.name}.{name} at {mapping.where}")
     for member in target.members:
         if member.annotation is not None and name in re.findall(r"\w+", ast.unparse(member.annotation)):
             raise Refused("BP505", f"{name} in the annotation of {target.name}.{member.name}")

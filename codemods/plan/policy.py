@@ -23,6 +23,18 @@ class Annotate(Enum):
     ALWAYS = "always"
 
 
+class Placement(Enum):
+    """Where the reverse of a declarative class is written.
+
+    In the body of its class; after the source's; or in the body, and after the source where the body will
+    not do.
+    """
+
+    AUTO = "auto"
+    CLASS = "class"
+    AFTER_SOURCE = "after-source"
+
+
 class Keep(Enum):
     """Which side of a pair stays: the one with arguments, that of the collection, or that of the scalar."""
 

@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from backpop.codemods.facts import ClassInfo, Module, Site
+from backpop.codemods.facts import ClassInfo, Module, Scope, Site
 from backpop.codemods.link import Project
 from backpop.codemods.plan.annotate import annotated
 from backpop.codemods.plan.forward import Forward, recognise
-from backpop.codemods.plan.model import Expansion, Plan, Refused, Report
-from backpop.codemods.plan.place import check_configuring, check_life, check_name_is_free
-from backpop.codemods.plan.policy import Annotate
+from backpop.codemods.plan.model import Expansion, Form, Plan, Refused, Report, Reverse
+from backpop.codemods.plan.place import check_name_is_free
+from backpop.codemods.plan.policy import Annotate, Placement
 from backpop.codemods.plan.reverse import has_reverse, reverse_of
+from backpop.codemods.plan.spots import ELSEWHERE, forms, spot_of
 
 
 def plan_to_back_populates(
-    project: Project, modules: list[Module], annotate: Annotate = Annotate.AUTO
+    project: Project,
+    modules: list[Module],
+    annotate: Annotate = Annotate.AUTO,
+    placement: Placement = Placement.AUTO,
 ) -> Plan:
     """Plan the conversion of every backref in ``modules``; targets may be anywhere in ``project``."""
     refusals: list[Report] = []
     sites: list[tuple[Site, list[Forward]]] = []
-    rivals: dict[tuple[ClassInfo, str], list[Forward]] = defaultdict(list)
+    rivals: dict[_Attribute, list[Forward]] = defaultdict(list)
     for site in (site for module in modules for site in module.sites):
         try:
             forwards = recognise(project, site)
@@ -33,15 +37,13 @@ def plan_to_back_populates(
             continue
         sites.append((site, forwards))
         for forward in forwards:
-            rivals[forward.target, forward.backref.name].append(forward)
+            rivals[_attribute(project, forward, forward.target)].append(forward)
     conversions: list[Expansion] = []
     for site, forwards in sites:
         try:
             for forward in forwards:
-                _check_rivals(forward, rivals[forward.target, forward.backref.name])
-                check_life(project, forward)
-                check_configuring(project, forward)
-            conversions += [_convert(project, forward, annotate) for forward in forwards]
+                _check_rivals(project, forward, rivals)
+            conversions += [_convert(project, forward, annotate, placement) for forward in forwards]
         except Refused as refused:
             refusals.append(report_at(site, refused.code, refused.detail))
     for conversion, name in _hidden_names(conversions):
@@ -55,7 +57,7 @@ def _hidden_names(conversions: list[Expansion]) -> Iterator[tuple[Expansion, str
     """The conversions whose attribute would hide, in the class body, a name that another reverse reads."""
     reverses: dict[ClassInfo, list[Expansion]] = defaultdict(list)
     for conversion in conversions:
-        if conversion.reverse is not None:
+        if conversion.reverse is not None and conversion.reverse.spot.form is Form.BODY:
             reverses[conversion.target].append(conversion)
     for together in reverses.values():
         reads = {one: one.reverse.reads() for one in together if one.reverse is not None}
@@ -65,18 +67,33 @@ def _hidden_names(conversions: list[Expansion]) -> Iterator[tuple[Expansion, str
                 yield one, one.reverse_name
 
 
-def _check_rivals(forward: Forward, claims: list[Forward]) -> None:
+# A class, the scope that maps it if that is done imperatively, and an attribute.
+_Attribute = tuple[ClassInfo, Scope | None, str]
+
+
+def _attribute(project: Project, forward: Forward, made: ClassInfo) -> _Attribute:
+    mapped = project.mappings.of_class(made, forward.scope)
+    return made, mapped[0].call.scope if mapped else None, forward.backref.name
+
+
+def _check_rivals(project: Project, forward: Forward, rivals: dict[_Attribute, list[Forward]]) -> None:
+    name, target = forward.backref.name, forward.target
+    line = [target, *(base.made for base in project.mappings.bases(target, forward.scope))]
+    claims = [claim for made in line for claim in rivals.get(_attribute(project, forward, made), ())]
     others = [other for other in claims if other is not forward]
     if others:
         where = ", ".join(f"{other.source.name}.{other.name}" for other in others)
-        raise Refused("BP402", f"{forward.target.name}.{forward.backref.name} is also made by {where}")
+        raise Refused("BP402", f"{target.name}.{name} is also made by {where}")
 
 
-def _convert(project: Project, forward: Forward, annotate: Annotate) -> Expansion:
+def _convert(project: Project, forward: Forward, annotate: Annotate, placement: Placement) -> Expansion:
+    """One backref as a pair. Raises the :class:`Refused` of the first place that its reverse could have."""
     reverse = None
     if not has_reverse(project, forward):
         check_name_is_free(project, forward)
-        reverse = annotated(project, forward, reverse_of(project, forward), annotate)
+        reverse = _reverse(project, forward, placement)
+        if reverse.spot.form is Form.BODY:
+            reverse = annotated(project, forward, reverse, annotate)
     return Expansion(
         site=forward.site,
         source=forward.source,
@@ -87,6 +104,18 @@ def _convert(project: Project, forward: Forward, annotate: Annotate) -> Expansio
         name_text=forward.backref.name_text,
         reverse=reverse,
     )
+
+
+def _reverse(project: Project, forward: Forward, placement: Placement) -> Reverse:
+    first: Refused | None = None
+    for form in forms(project, forward, placement):
+        try:
+            return reverse_of(project, forward, spot_of(project, forward, form))
+        except Refused as refused:
+            first = first or refused
+            if refused.code not in ELSEWHERE:
+                break
+    raise first or Refused("BP312", f"{forward.source.name}.{forward.name} stands in a mixin")
 
 
 def _position(site: Site) -> tuple[str, int, int]:
@@ -107,7 +136,7 @@ def _notes(project: Project, conversions: list[Expansion]) -> list[Report]:
     one for each reverse that is not annotated in a typed class."""
     needed: dict[Module, dict[Module, Expansion]] = defaultdict(dict)
     for conversion in conversions:
-        source, target = conversion.source.module, conversion.target.module
+        source, target = conversion.source.module, conversion.there
         if source is not target and not project.is_imported_with(target, source):
             needed[target].setdefault(source, conversion)
     notes = [

@@ -11,8 +11,9 @@ from pathlib import Path
 from backpop.codemods.edits import Edit, FileChange
 from backpop.codemods.facts import ClassInfo, Module, Site
 from backpop.codemods.link import Project
-from backpop.codemods.plan.model import Collapse, Conversion, Expansion, Reverse, names_in
+from backpop.codemods.plan.model import Collapse, Conversion, Expansion, Form, Reverse, names_in
 from backpop.codemods.plan.place import relationship_calls
+from backpop.codemods.rewrite.beside import entry_edits, statement_edits
 from backpop.codemods.rewrite.collapse import kept_edits, removal_edits
 from backpop.codemods.rewrite.forward import forward_edit
 from backpop.codemods.rewrite.imports import import_edits, unused_imports
@@ -51,7 +52,7 @@ def _attempt(
         if not (isinstance(conversion, Collapse) and conversion.done):
             forwards[conversion.home].append(conversion)
         if not (isinstance(conversion, Expansion) and conversion.reverse is None):
-            reverses[conversion.target.module].append(conversion)
+            reverses[conversion.there].append(conversion)
     collapsing = any(isinstance(conversion, Collapse) for conversion in conversions)
     changes: list[FileChange] = []
     failures: dict[Site, str] = {}
@@ -121,9 +122,9 @@ class _File:
     def _relationships(self, made: ClassInfo) -> list[ast.Call]:
         return [call for call, _ in relationship_calls(self.project, made)]
 
-    def _line_above(self, classes: Iterable[ClassInfo]) -> int:
-        """The line of the first statement that holds one of some classes; imports go above it."""
-        lines = [stmt.lineno for made in classes for stmt in self.module.tree.body if _holds(stmt, made.node)]
+    def _line_above(self, nodes: Iterable[ast.AST]) -> int:
+        """The line of the first statement that holds one of some nodes; imports go above it."""
+        lines = [stmt.lineno for node in nodes for stmt in self.module.tree.body if _holds(stmt, node)]
         return min(lines, default=len(self.module.source.line_starts))
 
     def _encoded(self, found: list[TextEdit]) -> list[Edit]:
@@ -169,20 +170,32 @@ class _Expanding(_File):
         return found
 
     def _reverse_edits(self, conversions: Sequence[Conversion]) -> list[TextEdit]:
-        by_class: dict[ClassInfo, list[Reverse]] = defaultdict(list)
+        together: dict[tuple[ast.AST, bool], list[Expansion]] = defaultdict(list)
         for conversion in _expansions(conversions):
             if conversion.reverse is not None:
-                by_class[conversion.target].append(conversion.reverse)
-        return [
-            edit
-            for made, reverses in by_class.items()
-            for edit in reverse_edits(made, reverses, self._relationships(made), self.line_length)
-        ]
+                spot = conversion.reverse.spot
+                together[spot.node, spot.form is Form.BODY].append(conversion)
+        found: list[TextEdit] = []
+        for group in together.values():
+            try:
+                found += self._written([one.reverse for one in group if one.reverse is not None])
+            except LayoutError as error:
+                raise _Failed(group, str(error)) from error
+        return found
+
+    def _written(self, reverses: Sequence[Reverse]) -> Iterator[TextEdit]:
+        """The edits of reverses that are written in one place."""
+        source, spot, target = self.module.source, reverses[0].spot, reverses[0].target
+        if spot.form is Form.BODY:
+            return reverse_edits(target, reverses, self._relationships(target), self.line_length)
+        if spot.form is Form.ENTRY:
+            return entry_edits(source, reverses, self.line_length)
+        return statement_edits(source, reverses, self.line_length)
 
     def _import_edits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[TextEdit]:
         written = [conversion.reverse for conversion in _expansions(there) if conversion.reverse is not None]
         needed = dict.fromkeys(one for reverse in written for one in reverse.imports)
-        before_line = self._line_above(reverse.target for reverse in written if reverse.imports)
+        before_line = self._line_above(reverse.spot.node for reverse in written if reverse.imports)
         converted = list(_expansions(here))
         stay = {name for reverse in written for name in reverse.reads()}
         stay |= {name for one in converted for name in names_in(one.name_text)}
@@ -230,7 +243,7 @@ class _Collapsing(_File):
     def _import_edits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[TextEdit]:
         written, removed = list(_collapses(here)), list(_collapses(there))
         needed = dict.fromkeys(one for conversion in written for one in conversion.imports)
-        before_line = self._line_above(conversion.source for conversion in written if conversion.imports)
+        before_line = self._line_above(conversion.source.node for conversion in written if conversion.imports)
         texts = [text for one in written for text in (one.function, *(option.text for option in one.options))]
         stay = {name for text in texts if text for name in names_in(text)}
         scopes = {scope for one in removed for scope in one.removed.scope.chain()}
@@ -243,5 +256,6 @@ def _collapses(conversions: Iterable[Conversion]) -> Iterator[Collapse]:
     return (one for one in conversions if isinstance(one, Collapse))
 
 
-def _holds(outer: ast.stmt, inner: ast.stmt) -> bool:
-    return outer.lineno <= inner.lineno and (outer.end_lineno or 0) >= (inner.end_lineno or 0)
+def _holds(outer: ast.stmt, inner: ast.AST) -> bool:
+    line: int = getattr(inner, "lineno", 0)
+    return outer.lineno <= line <= (outer.end_lineno or 0)

@@ -32,8 +32,7 @@ def reverse_edits(
         indent = source.indent_of(source.line_of(source.span(node)[0])) + source.indent_unit
     else:
         indent = source.indent_of(line)
-    unit = source.indent_unit
-    lines = [_render(reverse, indent, unit, line_length, source.newline) for reverse in reverses]
+    lines = [render(reverse, _opening(reverse), "", indent, source, line_length) for reverse in reverses]
 
     placeholder = _placeholder(node)
     if placeholder is not None:
@@ -139,19 +138,25 @@ def is_spaced(source: Source, node: ast.ClassDef, relationships: Sequence[ast.Ca
     )
 
 
-def _render(reverse: Reverse, indent: str, unit: str, line_length: int, newline: str) -> str:
-    """The lines of one reverse, without the last line ending."""
+def _opening(reverse: Reverse) -> str:
+    return f"{reverse.name}: {reverse.annotation} = " if reverse.annotation else f"{reverse.name} = "
+
+
+def render(
+    reverse: Reverse, opening: str, closing: str, indent: str, source: Source, line_length: int
+) -> str:
+    """The lines of one reverse, its call between two texts, without the last line ending."""
+    newline = source.newline
     comments = [indent + comment for comment in reverse.comments]
     arguments = [str(argument) for argument in reverse.arguments]
-    name = f"{reverse.name}: {reverse.annotation}" if reverse.annotation else reverse.name
-    line = f"{indent}{name} = {reverse.factory}({', '.join(arguments)})"
+    line = f"{indent}{opening}{reverse.factory}({', '.join(arguments)}){closing}"
     if not any("\n" in text or "\r" in text for text in arguments) and (
         len(line.expandtabs(TAB)) <= line_length
     ):
         return newline.join([*comments, line])
-    inner = indent + unit
+    inner = indent + source.indent_unit
     body = [f"{inner}{indented(argument, inner, newline)}," for argument in reverse.arguments]
-    return newline.join([*comments, f"{indent}{name} = {reverse.factory}(", *body, f"{indent})"])
+    return newline.join([*comments, f"{indent}{opening}{reverse.factory}(", *body, f"{indent}){closing}"])
 
 
 def indented(argument: Argument, inner: str, newline: str) -> str:
