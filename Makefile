@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SQLALCHEMY := 1.3.24 1.4.54 2.0.58 2.1.9
 ENVIRONMENTS := $(SQLALCHEMY:%=.cache/venvs/%/.ready)
 
-.PHONY: help venv environments lint format typecheck test demo docs clean
+.PHONY: help venv environments lint format typecheck test peer-suite demo docs clean
 
 help:  ## Show this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ typecheck: $(READY)  ## Check the types of the package and of the tests
 
 test: lint typecheck environments  ## Lint, check types and run the tests
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+peer-suite: $(READY)  ## Convert SQLAlchemy's own ORM tests, and run them before and after (minutes)
+	@$(BIN)/python benchmarks/peer_suite.py
 
 demo: $(READY)  ## See it at work on a small project
 	@$(BIN)/python examples/demo.py

@@ -153,8 +153,9 @@ def _entry(project: Project, forward: Forward, mapping: Mapping | None) -> Spot:
     ):
         raise Refused("BP309", f"arguments of the mapping at {other.where} come from a splat")
     properties = properties_of(other.call.node)
-    if properties is not None and not is_written_out(properties):
-        raise Refused("BP309", f"they are {ast.unparse(properties)} at {other.where}")
+    absent = properties is None or (isinstance(properties, ast.Constant) and properties.value is None)
+    if not absent and not is_written_out(properties):
+        raise Refused("BP309", f"they are {ast.unparse(properties or other.call.node)} at {other.where}")
     if is_written_out(properties) and any(key is None for key, _ in entries(properties)):
         raise Refused("BP309", f"some keys at {other.where} are computed")
     own: ast.stmt = forward.source.node if mapping is None else mapping.call.stmt

@@ -1,0 +1,112 @@
+"""SQLAlchemy's own tests, before and after backpop has converted them: every outcome must stay the same.
+
+``make peer-suite`` takes a pinned source archive (checked, kept in ``.cache``), converts its ``test/orm``
+and ``examples`` in place and runs the tests of the files that changed, on SQLite, in both trees: the tests of
+other files cannot change. ``--all`` runs the whole of ``test/orm`` instead. Exits with 1 if a test
+has another outcome that is not explained in ``EXPLAINED``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import xml.etree.ElementTree as ET
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cache" / "peer-suite"
+VERSION = "2.0.58"
+HASH = "sha256:2acdcec9836b7c1514a9ad426e7731669a1186d96481a2e82c50bf2aebb49061"
+FOLDERS = ("test/orm", "examples")
+
+EXPLAINED: dict[str, str] = {}
+"""Tests that are about backref itself, with the reason why an explicit pair gives them another outcome."""
+
+
+def archive() -> Path:
+    """The source archive, downloaded by pip, which checks the hash, where it is not there yet."""
+    path = CACHE / f"sqlalchemy-{VERSION}.tar.gz"
+    if not path.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        wanted = CACHE / "requirements.txt"
+        wanted.write_text(f"SQLAlchemy=={VERSION} --hash={HASH}\n")
+        command = ["-m", "pip", "download", "--no-deps", "--no-binary", "SQLAlchemy", "--require-hashes"]
+        subprocess.run([sys.executable, *command, "-r", wanted, "-d", CACHE], check=True)
+    return path
+
+
+def unpacked(name: str) -> Path:
+    """A fresh copy of the sources."""
+    tree = CACHE / name
+    shutil.rmtree(tree, ignore_errors=True)
+    with tarfile.open(archive()) as packed:
+        packed.extractall(tree, filter="data")
+    return tree / f"sqlalchemy-{VERSION}"
+
+
+def converted(tree: Path) -> list[str]:
+    """Convert a tree in place, show what backpop says of it, and return the files that changed."""
+    command = [sys.executable, "-m", "backpop.cli", "to-back-populates", *FOLDERS]
+    listed = subprocess.run([*command, "--check", "--quiet"], cwd=tree, stdout=subprocess.PIPE, check=False)
+    done = subprocess.run([*command, "--write"], cwd=tree, stderr=subprocess.PIPE, check=True)
+    print(done.stderr.decode().splitlines()[-1], flush=True)
+    again = subprocess.run([*command, "--check", "--quiet"], cwd=tree, stdout=subprocess.PIPE, check=False)
+    if again.stdout:
+        raise SystemExit(f"a second run would change {again.stdout.decode()}")
+    return listed.stdout.decode().splitlines()
+
+
+def outcomes(tree: Path, tests: list[str], workers: int) -> dict[str, str]:
+    """Run tests in a tree; the outcome of each by its name, with the first line of what went wrong."""
+    report = tree.parent / "junit.xml"
+    report.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "pytest", *tests, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"]
+    environment = {**os.environ, "PYTHONPATH": str(tree / "lib")}
+    with (tree.parent / "pytest.log").open("wb") as log:
+        subprocess.run(
+            [*command, "-n", str(workers)], cwd=tree, env=environment, stdout=log, stderr=log, check=False
+        )
+    if not report.exists():
+        raise SystemExit(f"pytest made no report; see {log.name}")
+    found: dict[str, str] = {}
+    for case in ET.parse(report).getroot().iter("testcase"):
+        failed = [part for part in case if part.tag in {"failure", "error", "skipped"}]
+        lines = [f"{part.tag}: {part.get('message', '').splitlines()[:1]}" for part in failed]
+        name = f"{case.get('classname')}.{case.get('name')}"
+        found[name] = re.sub(r"0x[0-9a-f]+", "0x", "; ".join(lines)) or "passed"
+    return found
+
+
+def main(
+    everything: Annotated[bool, typer.Option("--all", help="Run the whole of test/orm.")] = False,
+    workers: Annotated[int, typer.Option("--workers", "-n", help="Processes to run the tests in.")] = 2,
+) -> None:
+    """Compare the outcomes of SQLAlchemy's ORM tests before and after a conversion."""
+    before, after = unpacked("before"), unpacked("after")
+    changed = converted(after)
+    tests = [path for path in changed if Path(path).name.startswith("test_") and path.startswith("test/")]
+    chosen = ["test/orm"] if everything else tests
+    old, new = (outcomes(tree, chosen, workers) for tree in (before, after))
+    counts = Counter(outcome.partition(":")[0] for outcome in old.values())
+    print(f"before: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}")
+    different = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    for name in different:
+        print(f"{name}\n  before: {old.get(name)}\n  after:  {new.get(name)}")
+        print(f"  {EXPLAINED.get(name, 'NOT EXPLAINED')}")
+    stale = sorted(EXPLAINED.keys() & old.keys() - set(different))
+    for name in stale:
+        print(f"{name} is explained, and has the same outcome")
+    print(f"{len(different)} of {len(old)} tests have another outcome")
+    raise typer.Exit(int(bool(stale or set(different) - EXPLAINED.keys())))
+
+
+if __name__ == "__main__":
+    typer.run(main)
