@@ -79,7 +79,8 @@ _ALL = (
     Code(
         "BP104",
         "reverse has no usable name",
-        "A class body can only define names that are identifiers and are not private to the class.",
+        "A class body can only define names that are identifiers and are not private to the class; and "
+        "metadata and registry have a meaning of their own in a declarative class that others derive from.",
         "Choose another name for the backref.",
     ),
     Code(

@@ -37,8 +37,6 @@ POSITIONAL = (
     "order_by",
     "backref",
 )
-# Declarative refuses this attribute in a class body; a backref adds it behind its back.
-_RESERVED = {"metadata", "registry"}
 
 
 @dataclass(frozen=True)
@@ -219,7 +217,6 @@ def _constant_name(project: Project, node: ast.expr, scope: Scope) -> str | None
         not name.isidentifier()
         or keyword.iskeyword(name)
         or name.startswith(("__", "_sa_"))
-        or name in _RESERVED
         or unicodedata.normalize("NFKC", name) != name  # as Python spells identifiers, but not strings
     ):
         raise Refused("BP104", f"{name!r} cannot be a mapped attribute of a class body")

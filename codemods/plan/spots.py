@@ -29,8 +29,10 @@ from backpop.codemods.plan.place import CONFIGURING, check_configuring, check_le
 from backpop.codemods.plan.policy import Placement
 
 # What a class body cannot say, or cannot be sure of, and a statement after the source may.
-ELSEWHERE = frozenset({"BP202", "BP304", "BP307", "BP308", "BP501", "BP504", "BP505", "BP506"})
+ELSEWHERE = frozenset({"BP104", "BP202", "BP304", "BP307", "BP308", "BP501", "BP504", "BP505", "BP506"})
 
+# Declarative reads these from a class, and refuses them in its body as attributes; not so in a statement.
+_OF_DECLARATIVE = frozenset({"metadata", "registry"})
 # SQLAlchemy's functions that look at mappers, beside those that surely configure them.
 _LOOKS_AT_MAPPERS = CONFIGURING | {"clear_mappers", "join", "outerjoin", "with_parent", "object_mapper"}
 # Methods of tables and expressions, by which nothing is mapped.
@@ -62,6 +64,10 @@ def spot_of(project: Project, forward: Forward, form: Form) -> Spot:
         _check_between(project, mapping.call.scope, [mapping.call.stmt, forward.site.stmt])
     if form is Form.ENTRY:
         return _entry(project, forward, mapping)
+    if forward.backref.name in _OF_DECLARATIVE and (
+        form is Form.BODY or project.subclasses(forward.target)  # these would not find declarative's own
+    ):
+        raise Refused("BP104", f"{forward.backref.name!r} has a meaning of its own in {forward.target.name}")
     if form is Form.BODY:
         check_life(project, forward)
         check_configuring(project, forward)
