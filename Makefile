@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SQLALCHEMY := 1.3.24 1.4.54 2.0.58 2.1.9
 ENVIRONMENTS := $(SQLALCHEMY:%=.cache/venvs/%/.ready)
 
-.PHONY: help venv environments lint format typecheck test peer-suite demo docs clean
+.PHONY: help venv environments lint format typecheck test peer-suite demo picture docs clean
 
 help:  ## Show this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ peer-suite: $(READY)  ## Convert SQLAlchemy's own ORM tests, and run them before
 
 demo: $(READY)  ## See it at work on a small project
 	@$(BIN)/python examples/demo.py
+
+picture: $(READY)  ## Record the picture in the README again
+	$(BIN)/python examples/picture.py docs/terminal.svg
 
 docs: $(READY)  ## Build the documentation into build/site; a warning is an error
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'

@@ -27,7 +27,9 @@ def run(options: Options) -> Exit:
     clock = Stopwatch()
     try:
         found = check(
-            options.selection.paths, options.selection.settings(), require_pairs=options.require_pairs
+            options.selection.paths,
+            options.selection.settings(quiet=options.quiet),
+            require_pairs=options.require_pairs,
         )
     except ValueError as error:
         say(f"error: {printable(str(error))}")

@@ -35,6 +35,7 @@ _OF_ONE_RUN = frozenset(
         "output_format",
         "paths",
         "quiet",
+        "stdin_filename",
         "style",
         "verbose",
         "version",

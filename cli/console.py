@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from backpop.codemods.plan.model import Report
+
+
+class When(Enum):
+    """When there is colour."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+def is_coloured(when: When) -> bool:
+    """Whether stdout gets colour."""
+    if when is When.AUTO:
+        return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return when is When.ALWAYS
 
 
 def say(text: str) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backpop.cli.console import counted, printable, put, say, say_all, shown
+import typer
+
+from backpop.cli.console import When, counted, is_coloured, printable, put, say, say_all, shown
 from backpop.cli.exits import Exit, exit_status
 from backpop.cli.formats import Format, Output, Stopwatch
 from backpop.cli.selection import Selection
+from backpop.codemods.codes import CODES
 from backpop.codemods.plan.policy import Annotate, Placement, Policy
 from backpop.codemods.run import Outcome, to_back_populates, to_backref
 
@@ -33,6 +37,7 @@ class Options:
     quiet: bool
     output: Output
     interactive: bool = False
+    color: When = When.AUTO
     verifying: Verifying | None = None
     policy: Policy | None = None
     annotate: Annotate = Annotate.AUTO
@@ -52,13 +57,17 @@ class Options:
 def convert(options: Options) -> Exit:
     """Run a conversion and show it; returns the exit status."""
     clock = Stopwatch()
-    settings = options.selection.settings(
+    chosen = options.selection
+    to_stdout = options.write and chosen.stdin is not None
+    writing = options.write and not to_stdout
+    settings = chosen.settings(
         line_length=options.line_length,
-        writing=options.write,
+        writing=writing,
         annotate=options.annotate,
         placement=options.placement,
+        quiet=options.quiet,
     )
-    paths = options.selection.paths
+    paths = chosen.paths
     try:
         if options.policy is None:
             outcome = to_back_populates(paths, settings)
@@ -86,20 +95,22 @@ def convert(options: Options) -> Exit:
         outcome = outcome.only(accepted(outcome, explicit=options.policy is None))
     reviews = _reviews(outcome) if options.output.format is not Format.TEXT else []
     clock.lap("review")
-    written = options.write and not failed and _write(outcome)
+    written = writing and not failed and _write(outcome)
     clock.lap("write")
-    wrong = wrong or written is not options.write
+    wrong = wrong or written is not writing
     form, file = options.output.format, options.output.file
     if form is not Format.TEXT:
         from backpop.cli.formats.render import conversion
 
         data = conversion(form, options.command, outcome, reviews, proof, clock.seconds, written=written)
         done = put(data, file)
+    elif to_stdout:
+        done = put(_result(outcome, settings.given), file)
     elif options.check:
         names = "".join(f"{printable(shown(str(change.path)))}\n" for change in outcome.changes)
         done = put(names.encode(), file)
     else:
-        done = options.write or _put_diff(outcome, file)
+        done = options.write or _put_diff(outcome, file, options.color)
     wrong = wrong or not done
     if not failed:
         _report(outcome, options, failed=wrong)
@@ -114,31 +125,43 @@ def _reviews(outcome: Outcome) -> list[Review]:
     return list(reviews(outcome))
 
 
-def _put_diff(outcome: Outcome, file: Path | None) -> bool:
-    if not outcome.changes:
-        return put(b"", file)
-    from backpop.codemods.discover import patch_root
-    from backpop.codemods.patch import build_patch
-
-    root = patch_root([str(change.path) for change in outcome.changes], Path.cwd())
-    patch = build_patch(outcome.changes, root)
+def _put_diff(outcome: Outcome, file: Path | None, color: When) -> bool:
+    patch = outcome.patch()
     # A pipe gets the exact bytes; a terminal would obey those that are no text.
-    return put(_displayed(patch) if file is None and sys.stdout.isatty() else patch, file)
+    coloured = is_coloured(color) and (file is None or color is When.ALWAYS)
+    on_terminal = file is None and sys.stdout.isatty()
+    return put(_displayed(patch, coloured=coloured) if coloured or on_terminal else patch, file)
 
 
-def _displayed(patch: bytes) -> bytes:
+_COLOURS = {"+": "green", "-": "red", "@": "cyan"}
+
+
+def _displayed(patch: bytes, *, coloured: bool) -> bytes:
     """A patch to look at: what could steer a terminal is spelt out."""
     lines = (line.removesuffix("\r") for line in patch.decode("utf-8", "surrogateescape").split("\n"))
-    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in lines).encode()
+    texts = ("\t".join(map(printable, line.split("\t"))) for line in lines)
+    return "\n".join(_painted(text) if coloured else text for text in texts).encode()
+
+
+def _painted(line: str) -> str:
+    """A line of a patch in the colours that git gives it."""
+    if line.startswith(("--- ", "+++ ")):
+        return typer.style(line, bold=True)
+    colour = _COLOURS.get(line[:1])
+    return typer.style(line, fg=colour) if colour else line
+
+
+def _result(outcome: Outcome, given: Mapping[str, bytes]) -> bytes:
+    """What came from stdin, converted."""
+    results = {str(change.path): change.after for change in outcome.changes}
+    return b"".join(results.get(path, before) for path, before in given.items())
 
 
 def _write(outcome: Outcome) -> bool:
-    if not outcome.changes:
-        return True
-    from backpop.codemods.write import WriteError, write_changes
+    from backpop.codemods.write import WriteError
 
     try:
-        write_changes(outcome.changes)
+        outcome.write()
     except WriteError as error:
         say(f"error: {printable(str(error))}")
         return False
@@ -146,8 +169,6 @@ def _write(outcome: Outcome) -> bool:
 
 
 def _say_reports(outcome: Outcome, options: Options) -> None:
-    from backpop.codemods.codes import CODES
-
     say_all(outcome.problems)
     if options.quiet:
         return
@@ -165,17 +186,28 @@ def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
         _say_reports(outcome, options)
     if options.quiet:
         return
-    done = "converted" if options.write and not failed else "can be converted"
+    _summarise(outcome, options, failed=failed)
+
+
+def _summarise(outcome: Outcome, options: Options, *, failed: bool) -> None:
+    """All of a run at one glance: what is converted, what is not and why, and what comes next."""
+    written = options.write and not failed
     files = f" in {counted(len(outcome.changes), 'file')}" if outcome.changes else ""
+    done = "converted" if written else "can be converted"
     parts = [f"{counted(len(outcome.conversions), options.noun)} {done}{files}"]
     if outcome.refusals:
-        by_code = Counter(report.code for report in outcome.refusals)
-        codes = ", ".join(f"{code} {count}" for code, count in sorted(by_code.items()))
-        parts.append(f"{len(outcome.refusals)} left as they are ({codes})")
+        parts.append(f"{len(outcome.refusals)} left as they are")
     if outcome.kept:
         parts.append(f"{len(outcome.kept)} kept on purpose")
     if outcome.problems:
         parts.append(f"{counted(len(outcome.problems), 'file')} could not be read")
     say(f"{'; '.join(parts)}. {counted(outcome.files, 'file')} read.")
+    reasons = Counter(report.code for report in outcome.refusals)
+    for code, count in sorted(reasons.items(), key=lambda one: (-one[1], one[0])):
+        say(f"{count:>6}  {code} {CODES[code].title}")
+    if reasons:
+        say(f"Next: `backpop explain {' '.join(sorted(reasons))}` says what to do about those.")
     if outcome.changes and not options.write and not failed:
-        say("Run again with --write to change the files.")
+        say("Next: the same command with --write changes the files.")
+    elif outcome.changes and written and options.verifying is None and options.policy is None:
+        say("Next: `backpop verify MODULE --against HEAD` proves that the mappers are the same.")

@@ -6,18 +6,19 @@ Heavy modules are imported by the commands that need them.
 from __future__ import annotations
 
 import gc
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from backpop.cli.config import configure, is_given
-from backpop.cli.exits import Exit
+from backpop.cli.console import When
 from backpop.cli.formats import Format, Output
+from backpop.cli.guard import Guarded
 from backpop.cli.options import (
     Check,
+    Color,
     Exclude,
     Gitignore,
     Interactive,
@@ -28,6 +29,7 @@ from backpop.cli.options import (
     PerFileIgnores,
     Python,
     Quiet,
+    StdinFilename,
     Verbose,
     Verify,
     VerifyAlone,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="backpop",
+    cls=Guarded,
     help="Rewrite SQLAlchemy backref= into explicit back_populates= pairs.",
     no_args_is_help=True,
     add_completion=True,
@@ -95,10 +98,12 @@ def to_back_populates(
     exclude: Exclude = None,
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
+    stdin_filename: StdinFilename = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     output_format: OutputFormat = Format.TEXT,
     output: OutputFile = None,
+    color: Color = When.AUTO,
     verify: Verify = None,
     verify_pattern: VerifyPattern = None,
     verify_setup: VerifySetup = None,
@@ -114,10 +119,10 @@ def to_back_populates(
     from backpop.cli.convert import Options, convert
     from backpop.cli.selection import selection
 
-    _check_modes(output_format, write=write, interactive=interactive, check=check)
+    _check_modes(output_format, paths, write=write, interactive=interactive, check=check)
     status = convert(
         Options(
-            selection=selection(paths, exclude, per_file_ignores, gitignore),
+            selection=selection(paths, exclude, per_file_ignores, gitignore, stdin_filename),
             write=write or interactive,
             interactive=interactive,
             check=check,
@@ -126,6 +131,7 @@ def to_back_populates(
             line_length=line_length,
             verbose=verbose,
             quiet=quiet,
+            color=color,
             verifying=_verifying(
                 ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
             ),
@@ -164,10 +170,12 @@ def to_backref(
     exclude: Exclude = None,
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
+    stdin_filename: StdinFilename = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     output_format: OutputFormat = Format.TEXT,
     output: OutputFile = None,
+    color: Color = When.AUTO,
     verify: Verify = None,
     verify_pattern: VerifyPattern = None,
     verify_setup: VerifySetup = None,
@@ -185,10 +193,10 @@ def to_backref(
     from backpop.cli.selection import selection
     from backpop.codemods.plan.policy import Policy
 
-    _check_modes(output_format, write=write, interactive=interactive, check=check)
+    _check_modes(output_format, paths, write=write, interactive=interactive, check=check)
     status = convert(
         Options(
-            selection=selection(paths, exclude, per_file_ignores, gitignore),
+            selection=selection(paths, exclude, per_file_ignores, gitignore, stdin_filename),
             write=write or interactive,
             interactive=interactive,
             check=check,
@@ -196,6 +204,7 @@ def to_backref(
             line_length=line_length,
             verbose=verbose,
             quiet=quiet,
+            color=color,
             verifying=_verifying(
                 ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
             ),
@@ -216,6 +225,7 @@ def check(
     exclude: Exclude = None,
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
+    stdin_filename: StdinFilename = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     output_format: OutputFormat = Format.TEXT,
@@ -229,7 +239,7 @@ def check(
     from backpop.cli.check import Options, run
     from backpop.cli.selection import selection
 
-    files = selection(paths, exclude, per_file_ignores, gitignore)
+    files = selection(paths, exclude, per_file_ignores, gitignore, stdin_filename)
     status = run(Options(files, require_pairs, verbose, quiet, Output(output_format, output)))
     raise typer.Exit(int(status))
 
@@ -350,8 +360,12 @@ def _asked(ctx: typer.Context, modules: list[str] | None) -> list[str] | None:
     return modules if is_given(ctx, "verify") else None
 
 
-def _check_modes(form: Format, *, write: bool, interactive: bool, check: bool) -> None:
+def _check_modes(
+    form: Format, paths: list[Path] | None, *, write: bool, interactive: bool, check: bool
+) -> None:
     """Raise for what cannot be asked for at once, or not without a terminal."""
+    if write and Path("-") in (given := paths or []) and len(given) > 1:
+        raise typer.BadParameter("--write changes files or prints the one from stdin: give no paths beside -")
     if write and check:
         raise typer.BadParameter("--write and --check exclude each other")
     if interactive and check:
@@ -403,20 +417,12 @@ def _verifying(
     )
 
 
-def main() -> NoReturn:
-    """Run the command line; never a traceback for what a user can cause."""
+def main() -> None:
+    """Run the command line."""
     # What a run allocates is the syntax of a project, which is needed to the end: half of the time of a large
     # one would go into looking for garbage in it.
     gc.disable()
-    try:
-        app()
-    except KeyboardInterrupt:
-        sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        # the reader of our output went away, as ``| head`` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.OK)
-    sys.exit(Exit.OK)
+    app()
 
 
 if __name__ == "__main__":

@@ -12,12 +12,13 @@ from typing import Annotated
 import typer
 
 from backpop.cli.config import configure
+from backpop.cli.console import When
 from backpop.cli.formats import Format
 
 Paths = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="Files and folders, the current folder if none.",
+        help="Files and folders, the current folder if none; - is one file from stdin.",
         show_default=False,
         is_eager=True,
         callback=configure,
@@ -61,6 +62,10 @@ PerFileIgnores = Annotated[
         callback=_file_rules,
     ),
 ]
+StdinFilename = Annotated[
+    Path | None, typer.Option(help="The file that - stands for.", metavar="PATH", show_default=False)
+]
+Color = Annotated[When, typer.Option(help="Colour the diff; auto is on a terminal, unless NO_COLOR is set.")]
 Gitignore = Annotated[bool, typer.Option(help="Leave out what git ignores.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also print every note.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no notes.")]

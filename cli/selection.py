@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from backpop.cli.config import folder_of, nearest
 from backpop.cli.formatter import line_length_of
+from backpop.cli.progress import is_shown, tracked
 from backpop.codemods.codes import CODES
 from backpop.codemods.discover import matcher
 from backpop.codemods.plan.policy import ALL, Annotate, FileRule, Placement
 from backpop.codemods.run import Settings
+from backpop.codemods.scan import untracked
+
+STDIN = Path("-")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The paths, and what is left out of them."""
+    """The paths, and what is left out of them; ``stdin`` is a file whose bytes come from there."""
 
     paths: tuple[Path, ...]
+    stdin: Path | None
     exclude: tuple[str, ...]
     per_file_ignores: tuple[FileRule, ...]
     gitignore: bool
@@ -30,18 +39,22 @@ class Selection:
         writing: bool = False,
         annotate: Annotate = Annotate.AUTO,
         placement: Placement = Placement.AUTO,
+        quiet: bool = False,
     ) -> Settings:
         """The settings of a run over these files."""
-        of_formatter = line_length_of(self.paths[0])
+        start = self.stdin or self.paths[0]
+        of_formatter = line_length_of(start)
         return Settings(
             line_length=line_length or (of_formatter.columns if of_formatter else None),
             exclude=self.exclude,
             per_file_ignores=self.per_file_ignores,
-            folder=folder_of(self.paths[0]) or Path.cwd(),
+            folder=folder_of(start) or Path.cwd(),
             gitignore=self.gitignore,
             writing=writing,
             annotate=annotate,
             placement=placement,
+            given={} if self.stdin is None else {os.path.realpath(self.stdin): sys.stdin.buffer.read()},
+            track=tracked if is_shown(quiet=quiet) else untracked,
         )
 
 
@@ -50,10 +63,18 @@ def selection(
     exclude: Sequence[str] | None,
     per_file_ignores: Sequence[str] | None,
     gitignore: bool,
+    stdin_filename: Path | None = None,
 ) -> Selection:
     """What the parameters of a command say; the current folder without any path."""
     rules = tuple(map(file_rule, per_file_ignores or ()))
-    return Selection(tuple(paths or [Path()]), tuple(exclude or ()), rules, gitignore)
+    given = paths or [Path()]
+    on_disk = tuple(path for path in given if path != STDIN)
+    stdin = None
+    if len(on_disk) < len(given):
+        if stdin_filename is None:
+            raise typer.BadParameter("- is a file from stdin: say which with --stdin-filename")
+        stdin = stdin_filename
+    return Selection(on_disk, stdin, tuple(exclude or ()), rules, gitignore)
 
 
 def file_rule(text: str) -> FileRule:

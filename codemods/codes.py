@@ -31,12 +31,14 @@ _ALL = (
         "file cannot be read",
         "The file is missing, unreadable, or its bytes are no text in the encoding that it declares.",
         "Mend the file or its coding cookie, or leave it out.",
+        "# -*- coding: no-such-encoding -*-",
     ),
     Code(
         "BP002",
         "file cannot be parsed",
         "The file is no Python that the running interpreter knows, so nothing can be said of it.",
         "Run backpop under the Python version that the file is written for, or leave the file out.",
+        "print 'Python 2'",
     ),
     Code(
         "BP003",
@@ -44,24 +46,28 @@ _ALL = (
         "No reader, editor or type checker sees it in the class that has it, and SQLAlchemy calls backref "
         "legacy.",
         "Convert it with `backpop to-back-populates`, or keep it with a comment `# backpop: ignore`.",
+        'user = relationship("User", backref="addresses")    # makes User.addresses',
     ),
     Code(
         "BP005",
         "kept on purpose",
         "A comment `# backpop: ignore`, or per-file-ignores in the configuration, wants it to stay as it is.",
         "Nothing; or take the comment away.",
+        'user = relationship("User", backref="addresses")  # backpop: ignore',
     ),
     Code(
         "BP006",
         "comment names no code that there is",
         "A comment `# backpop: ignore[...]` only keeps what its codes say.",
         "Write the code as it is reported, or no brackets at all to keep whatever is said.",
+        'user = relationship("User", backref="addresses")  # backpop: ignore[BP03]',
     ),
     Code(
         "BP101",
         "backref is computed",
         "The name of the attribute is only known when the program runs.",
         "Write the name as a literal or a constant, or convert this pair by hand.",
+        'user = relationship("User", backref=make_name())',
     ),
     Code(
         "BP102",
@@ -69,12 +75,14 @@ _ALL = (
         "A backref() object in a variable may be used twice; SQLAlchemy changes it at its first use, so what "
         "the second reverse becomes depends on the first.",
         "Write backref(...) in the relationship itself.",
+        'ADDRESSES = backref("addresses")\n...\nuser = relationship("User", backref=ADDRESSES)',
     ),
     Code(
         "BP103",
         "arguments come from a splat",
         "What *args or **options pass on cannot be seen in the source.",
         "Write the arguments in the call itself.",
+        'options = {"backref": "addresses"}\nuser = relationship("User", **options)',
     ),
     Code(
         "BP104",
@@ -82,42 +90,50 @@ _ALL = (
         "A class body can only define names that are identifiers and are not private to the class; and "
         "metadata and registry have a meaning of their own in a declarative class that others derive from.",
         "Choose another name for the backref.",
+        'user = relationship("User", backref="all-addresses")',
     ),
     Code(
         "BP105",
         "backref is passed to something else than relationship()",
         "The function that receives backref= is not one that is known to make a relationship.",
         "Call relationship() directly, or convert this pair by hand.",
+        'user = my_relationship("User", backref="addresses")',
     ),
     Code(
         "BP106",
         "backref arguments are not valid",
         "SQLAlchemy refuses this combination of arguments when the mappers are configured.",
         "Mend the relationship first.",
+        'user = relationship("User", backref="addresses", back_populates="addresses")',
     ),
     Code(
         "BP201",
         "target class is not found",
         "No mapped class of this name is in the files that were given.",
         "Run backpop over the folder that also holds the target class.",
+        'user = relationship("User", backref="addresses")    # no class User in the given paths',
     ),
     Code(
         "BP202",
         "target class is ambiguous",
         "Several classes answer to this name, and nothing tells which one is meant.",
         "Name the target by its module path, as in relationship('package.module.Class').",
+        "# shop/models.py and blog/models.py both have a class User\n"
+        'user = relationship("User", backref="addresses")',
     ),
     Code(
         "BP203",
         "target class is outside of the project",
         "The target class is defined in a package that backpop cannot edit.",
         "Leave the backref: an explicit reverse would have to stand in code that is not yours.",
+        'from other_package.models import User\n...\nuser = relationship(User, backref="addresses")',
     ),
     Code(
         "BP204",
         "target is computed",
         "The class at the other end is only known when the program runs.",
         "Name the class, or convert this pair by hand.",
+        'user = relationship(target_of("user"), backref="addresses")',
     ),
     Code(
         "BP205",
@@ -125,18 +141,24 @@ _ALL = (
         "The target class is a mixin, abstract, or mapped imperatively in another scope, so an attribute in "
         "its body would not become a relationship of its mapper.",
         "Convert this pair by hand, in the properties of the target's mapping.",
+        'class User(Base):\n    __abstract__ = True\n...\nuser = relationship("User", backref="addresses")',
     ),
     Code(
         "BP301",
         "relationship stands in a mixin or a function of a class",
         "It becomes one relationship for each concrete class, and each needs a reverse of its own.",
         "Convert this pair by hand: one reverse for each concrete class.",
+        "class HasUser:\n"
+        "    @declared_attr\n"
+        "    def user(cls):\n"
+        '        return relationship("User", backref=name_for(cls))',
     ),
     Code(
         "BP302",
         "relationship belongs to an imperative mapping",
         "It is given to something that is not known to map a class, or not to map one certain class.",
         "Give it to map_imperatively() or mapper() in a statement of its own, or convert this pair by hand.",
+        'my_mapper(Address, properties={"user": relationship(User, backref="addresses")})',
     ),
     Code(
         "BP303",
@@ -144,6 +166,7 @@ _ALL = (
         "Which class it belongs to, or whether its mapper is configured by then, is decided by the running "
         "program.",
         "Move it into the class body, or convert this pair by hand.",
+        'Address.user = relationship("User", backref="addresses")',
     ),
     Code(
         "BP304",
@@ -151,12 +174,14 @@ _ALL = (
         "It stands in an if, a try or a loop, so the reverse would exist under other "
         "conditions than the forward.",
         "Convert this pair by hand, both sides under the same condition.",
+        'class Address(Base):\n    if WITH_USERS:\n        user = relationship("User", backref="addresses")',
     ),
     Code(
         "BP305",
         "relationship is part of a larger expression",
         "Only a relationship that is the whole value of an attribute can be converted.",
         "Assign the relationship to an attribute of its own.",
+        'user = wrapped(relationship("User", backref="addresses"))',
     ),
     Code(
         "BP306",
@@ -164,12 +189,16 @@ _ALL = (
         "The reverse of an SQLModel relationship is no SQLModel relationship itself; making it one changes "
         "what the constructor accepts.",
         "Write Relationship(back_populates=...) on both sides by hand, and mind the constructor.",
+        'user: User = Relationship(sa_relationship_kwargs={"backref": "addresses"})',
     ),
     Code(
         "BP307",
         "relationship of a test or an example points into the project",
         "The explicit reverse would stand in the project itself, and name a class that only tests have.",
         "Leave the backref, or assign both sides after the test's class.",
+        "# tests/test_users.py\n"
+        "class Token(Base):\n"
+        '    user = relationship("shop.models.User", backref="tokens")',
     ),
     Code(
         "BP308",
@@ -177,6 +206,12 @@ _ALL = (
         "Code at the top level of the target's module has SQLAlchemy configure all mappers before the source "
         "class exists. A backref is not missed there; an explicit reverse cannot find its class.",
         "Move that code below both classes, or into a function.",
+        "class User(Base): ...\n"
+        "\n"
+        "configure_mappers()\n"
+        "\n"
+        "class Address(Base):\n"
+        '    user = relationship("User", backref="addresses")',
     ),
     Code(
         "BP309",
@@ -184,6 +219,10 @@ _ALL = (
         "The keys and values of an imperative mapping come from a variable, a splat or an expression, so it "
         "is not certain what the mapper has, and there is no place for another one.",
         "Write properties={...} in the call that maps the class.",
+        "registry.map_imperatively(User, users, properties=PROPERTIES)\n"
+        "registry.map_imperatively(\n"
+        '    Address, addresses, properties={"user": relationship(User, backref="addresses")}\n'
+        ")",
     ),
     Code(
         "BP310",
@@ -191,12 +230,20 @@ _ALL = (
         "The two imperative mappings do not stand in the same list of statements, so one may be made without "
         "the other.",
         "Map both classes in one function or module, or convert this pair by hand.",
+        "def map_users():\n"
+        "    registry.map_imperatively(User, users)\n"
+        "\n"
+        "def map_addresses():\n"
+        "    registry.map_imperatively(\n"
+        '        Address, addresses, properties={"user": relationship(User, backref="addresses")}\n'
+        "    )",
     ),
     Code(
         "BP311",
         "class is mapped more than once",
         "Several calls of one scope map the class, and nothing tells which one the relationship belongs to.",
         "Convert this pair by hand.",
+        "registry.map_imperatively(User, users)\n...\nregistry.map_imperatively(User, other_users)",
     ),
     Code(
         "BP312",
@@ -204,72 +251,96 @@ _ALL = (
         "A statement after the source needs the target by a name that the source's module has for it, and "
         "mappers that the class statements make.",
         "Import the target above the source, or let --placement choose the class body.",
+        '$ backpop to-back-populates --placement after-source    # address.py does not import "User"',
     ),
     Code(
         "BP401",
         "name is taken at the other end",
         "The target class, or one that it shares attributes with, already has an attribute of this name.",
         "Rename one of the two.",
+        "class User(Base):\n"
+        "    addresses = Column(String)\n"
+        "...\n"
+        'user = relationship("User", backref="addresses")',
     ),
     Code(
         "BP402",
         "two backrefs make the same attribute",
         "Two relationships give their target a reverse of the same name; SQLAlchemy refuses that.",
         "Give each a name of its own.",
+        'home = relationship("User", foreign_keys=home_id, backref="addresses")\n'
+        'work = relationship("User", foreign_keys=work_id, backref="addresses")',
     ),
     Code(
         "BP403",
         "reverse is already there, and differs",
         "The target class has an explicit relationship of this name that is not what the backref would make.",
         "Decide which of the two is right; then drop the backref.",
+        "class User(Base):\n"
+        '    addresses = relationship("Address", lazy="dynamic")\n'
+        "...\n"
+        'user = relationship("User", backref="addresses")',
     ),
     Code(
         "BP501",
         "argument cannot be moved to the target",
         "The expression means something only where it stands, and cannot be said in the target's class body.",
         "Convert this pair by hand, or write the argument as a string first.",
+        'user = relationship("User", backref=backref("addresses", order_by=[by(x) for x in KEYS]))',
     ),
     Code(
         "BP502",
         "join cannot be mirrored",
         "No explicit relationship has exactly the join that the backref has.",
         "Convert this pair by hand and check the SQL that it emits.",
+        'user = relationship("User", backref="addresses",\n'
+        '    primaryjoin="and_(remote(User.id) == foreign(Address.user_id), User.active)")',
     ),
     Code(
         "BP503",
         "joined inheritance makes the reverse join ambiguous",
         "The source's own table and that of its base class both refer to the target.",
         "Give the relationship a primaryjoin first.",
+        "class Manager(Employee):    # employee.company_id and manager.company_id\n"
+        '    company = relationship("Company", backref="managers")',
     ),
     Code(
         "BP504",
         "argument needs an import that could close a cycle",
         "The target's module would have to import a module that imports it.",
         "Move the object to a module that both can import.",
+        "from shop.collections import by_kind    # which imports shop.user\n"
+        "...\n"
+        'user = relationship("User", backref=backref("phones", collection_class=by_kind))',
     ),
     Code(
         "BP505",
         "name means something else at the target",
         "A name that the reverse needs is bound to something else in the target's module or class.",
         "Rename one of the two.",
+        '# user.py\ndef relationship(): ...\n# address.py\nuser = relationship("User", backref="addresses")',
     ),
     Code(
         "BP506",
         "classes may not share a registry",
         "Names in strings are looked up in one declarative registry; these classes may not share theirs.",
         "Convert this pair by hand, with class objects.",
+        "class Address(OneBase):\n"
+        '    user = relationship(User, backref="addresses")    # User is of OtherBase',
     ),
     Code(
         "BP601",
         "file cannot be changed",
         "The file, or the folder that holds it, does not allow writing, so neither side is written.",
         "Make it writable, or leave it out.",
+        "$ chmod a-w shop/user.py",
     ),
     Code(
         "BP602",
         "source layout cannot be rewritten",
         "The statement is written in a way that backpop does not edit without risk.",
         "Put the statement on lines of its own.",
+        'x = 1; user = relationship("User", backref="addresses")',
     ),
     Code(
         "BP701",
@@ -277,6 +348,7 @@ _ALL = (
         "SQLAlchemy itself, asked with and without the conversion, does not map the same.",
         "Look at the difference: keep the pair as it is, or convert it by hand if the difference is welcome. "
         "--no-verify-alone accepts that a module can no longer be used when nothing else is imported.",
+        'Address.user.cascade: was "save-update, merge", would be "save-update"',
     ),
     Code(
         "BP702",
@@ -284,6 +356,7 @@ _ALL = (
         "The modules that were imported to verify do not map both classes from these files, so nothing is "
         "proved of this pair.",
         "Name the module that holds the classes as well, or convert this pair without verifying it.",
+        "$ backpop to-back-populates --verify shop.users    # Address is in shop.addresses",
     ),
     Code(
         "BP801",
@@ -291,6 +364,11 @@ _ALL = (
         "Only one of the two relationships names the other, or the other does not exist: changes are then "
         "synchronised in one direction only, and SQLAlchemy may say nothing.",
         "Give both sides back_populates, each naming the other.",
+        "class Address(Base):\n"
+        '    user = relationship("User", back_populates="addresses")\n'
+        "\n"
+        "class User(Base):\n"
+        '    addresses = relationship("Address")',
     ),
     Code(
         "BP802",
@@ -298,24 +376,34 @@ _ALL = (
         "The two relationships do not refer to exactly the class that the other one is written in; a backref "
         "always does.",
         "Leave the pair as it is, or name the same classes on both sides.",
+        "class Manager(Employee):\n"
+        '    company = relationship("Company", back_populates="staff")\n'
+        "\n"
+        "class Company(Base):\n"
+        '    staff = relationship("Employee", back_populates="company")',
     ),
     Code(
         "BP803",
         "more than two relationships share a name",
         "A backref belongs to one relationship; several cannot share the attribute at the other end.",
         "Leave them as they are, or give each a name of its own.",
+        'home = relationship("User", back_populates="addresses")\n'
+        'work = relationship("User", back_populates="addresses")',
     ),
     Code(
         "BP804",
         "joins do not mirror",
         "A backref takes the join of its forward; the two sides of this pair do not say the same join.",
         "Give both sides the same join, or keep the side that gives one, with --keep.",
+        'user = relationship("User", primaryjoin="...", back_populates="addresses")\n'
+        'addresses = relationship("Address", back_populates="user")',
     ),
     Code(
         "BP805",
         "relationship is annotated",
         "Typed models name both sides, for type checkers and readers; those do not see what a backref makes.",
         "Leave the pair as it is, or take the removed side's annotation away with --drop-annotations.",
+        'addresses: Mapped[list["Address"]] = relationship(back_populates="user")',
     ),
     Code(
         "BP806",
@@ -323,24 +411,32 @@ _ALL = (
         "It is part of the constructor, the representation or the comparison of the class; what a backref "
         "makes is not.",
         "Leave the pair as it is.",
+        "class User(MappedAsDataclass, Base):\n"
+        '    addresses: Mapped[list["Address"]] = relationship(back_populates="user", init=False)',
     ),
     Code(
         "BP807",
         "comment or docstring would be lost",
         "What is written about the removed side would go with it.",
         "Move the text elsewhere first, or keep this side, with --keep.",
+        '# newest first\naddresses = relationship("Address", back_populates="user")',
     ),
     Code(
         "BP808",
         "relationship is decorated",
         "It is what a function of the class returns, and its decorator may do more than that.",
         "Write it as a plain attribute first.",
+        '@declared_attr\ndef addresses(cls):\n    return relationship("Address", back_populates="user")',
     ),
     Code(
         "BP809",
         "relationship belongs to a mixin",
         "It becomes one relationship for each concrete class, and each has a pair of its own.",
         "Leave the pairs as they are.",
+        "class HasUser:\n"
+        "    @declared_attr\n"
+        "    def user(cls):\n"
+        '        return relationship("User", back_populates="addresses")',
     ),
     Code(
         "BP810",
@@ -348,24 +444,30 @@ _ALL = (
         "A viewonly reverse of a forward with passive_updates=False inherits that and warns, or overrides it "
         "and warns of that.",
         "Keep the other side, with --keep.",
+        'user = relationship("User", passive_updates=False, back_populates="addresses")\n'
+        'addresses = relationship("Address", viewonly=True, back_populates="user")',
     ),
     Code(
         "BP811",
         "attribute is used in the class body",
         "A later line of the class body reads it; a backref makes it only when the mappers are configured.",
         "Keep this side, with --keep, or move what uses it.",
+        'addresses = relationship("Address", back_populates="user")\n'
+        "streets = association_proxy_of(addresses)",
     ),
     Code(
         "BP812",
         "back_populates is computed",
         "The name of the attribute at the other end is only known when the program runs.",
         "Write the name as a literal.",
+        'user = relationship("User", back_populates=make_name())',
     ),
     Code(
         "BP813",
         "relationship is SQLModel's",
         "The reverse of a backref is no SQLModel relationship: the constructor and the schema would lose it.",
         "Leave the pair as it is.",
+        'addresses: list["Address"] = Relationship(back_populates="user")',
     ),
     Code(
         "BP814",
@@ -373,12 +475,14 @@ _ALL = (
         "The expression means something only where it stands, or the two sides are made by functions with "
         "defaults of their own.",
         "Keep this side, with --keep, or write the argument as a string first.",
+        'addresses = relationship("Address", order_by=[by(x) for x in KEYS], back_populates="user")',
     ),
     Code(
         "BP815",
         "back_populates is passed to something else than relationship()",
         "The function that receives back_populates= is not one that is known to make a relationship.",
         "Call relationship() directly, or leave the pair as it is.",
+        'user = my_relationship("User", back_populates="addresses")',
     ),
     Code(
         "BP901",
@@ -387,6 +491,8 @@ _ALL = (
         "explicit reverse SQLAlchemy must be able to find the source's class when the target is first used.",
         "Make sure that whatever imports the target's module also imports the source's, as the __init__ of a "
         "models package does.",
+        '# user.py has the new User.addresses = relationship("Address", ...),\n'
+        "# and a program that imports user.py alone never sees address.py",
     ),
     Code(
         "BP902",
@@ -394,6 +500,7 @@ _ALL = (
         "What a backref makes is no attribute of the class until the mappers are configured; a module that "
         "reads it while it is imported may fail.",
         "Keep the pair, or call configure_mappers() before.",
+        "QUERY = select(User).options(joinedload(User.addresses))    # at the top of a module",
     ),
     Code(
         "BP903",
@@ -401,18 +508,21 @@ _ALL = (
         "What a backref makes is no attribute of the class until the mappers are configured: by the first "
         "query, the first instance, or configure_mappers().",
         "Make sure that one of these comes first, as it does in most programs.",
+        "def load():\n    return select(User).options(joinedload(User.addresses))",
     ),
     Code(
         "BP904",
         "pair is many-to-many",
         "By many guidelines such pairs stay explicit.",
         "Collapse them as well with --many-to-many.",
+        'tags = relationship("Tag", secondary=post_tags, back_populates="posts")',
     ),
     Code(
         "BP905",
         "removed side has arguments of its own",
         "By many guidelines such pairs stay explicit; backref() can carry the arguments.",
         "Collapse them as well with --options.",
+        'addresses = relationship("Address", lazy="selectin", back_populates="user")',
     ),
     Code(
         "BP906",
@@ -421,6 +531,8 @@ _ALL = (
         "right, or where it would make a dataclass field, the reverse is written without one: that is always "
         "exact, but type checkers see Any.",
         "Annotate it by hand if you know better.",
+        "class User(MappedAsDataclass, Base):\n"
+        '    addresses = relationship("Address", back_populates="user")    # as backpop writes it',
     ),
 )
 

@@ -14,12 +14,12 @@ from backpop.codemods.facts import Site
 from backpop.codemods.plan.model import Collapse, Conversion, Plan, Report
 from backpop.codemods.plan.policy import Annotate, FileRule, Placement, Policy
 from backpop.codemods.read import BACKREFS, PAIRS, Search
+from backpop.codemods.scan import Scan, Track, module_root, scan, untracked
 
 if TYPE_CHECKING:
     from backpop.codemods.facts import Module
     from backpop.codemods.ignore import Ignores
     from backpop.codemods.link import Project
-    from backpop.codemods.scan import Scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Settings:
 
     ``line_length`` is in columns; without it each file shows what its author keeps to. ``exclude`` holds
     gitignore patterns, as the rules of ``per_file_ignores`` do, relative to ``folder``; where that is None,
-    to each folder that is searched, or to the project's root.
+    to each folder that is searched, or to the project's root. The files in ``given``, by absolute path, are
+    part of the project with those bytes, whatever is on the disk. Reading goes through ``track``.
     """
 
     line_length: int | None = None
@@ -39,6 +40,8 @@ class Settings:
     writing: bool = False  # refuse what could not be written
     annotate: Annotate = Annotate.AUTO
     placement: Placement = Placement.AUTO
+    given: Mapping[str, bytes] = field(default_factory=dict)
+    track: Track = untracked
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,26 @@ class Outcome:
     def only(self, sites: Collection[Site]) -> Outcome:
         """The same run with nothing but these sites; nothing is said of the others."""
         return self._of([one for one in self.conversions if one.site in sites], {})
+
+    def patch(self, current: Path | None = None) -> bytes:
+        """A unified diff that ``git apply`` takes; empty if nothing changes.
+
+        Its paths start at the top of the git work tree; outside of any, at ``current`` (the current folder of
+        the process if not given) where that holds all files, else at the deepest folder that does.
+        """
+        from backpop.codemods.discover import patch_root
+        from backpop.codemods.patch import build_patch
+
+        if not self.changes:
+            return b""
+        root = patch_root([str(change.path) for change in self.changes], current or Path.cwd())
+        return build_patch(self.changes, root)
+
+    def write(self) -> None:
+        """Change the files: all of them, or none. Raises ``WriteError``."""
+        from backpop.codemods.write import write_changes
+
+        write_changes(self.changes)
 
     def _of(self, conversions: Sequence[Conversion], refused: dict[Site, tuple[str, str]]) -> Outcome:
         from backpop.codemods.plan.to_back_populates import report_at
@@ -172,8 +195,6 @@ class Reading:
 
 def read(paths: Sequence[Path], settings: Settings, search: Search) -> Reading:
     """Find and read the files below ``paths``. Raises ``ValueError`` for a malformed exclude pattern."""
-    from backpop.codemods.scan import module_root, scan
-
     found = discover(
         paths, exclude=settings.exclude, exclude_from=settings.folder, gitignore=settings.gitignore
     )
@@ -187,10 +208,17 @@ def read(paths: Sequence[Path], settings: Settings, search: Search) -> Reading:
         )
         for path in found.unreadable
     )
-    root = git_root(Path(found.files[0]).parent) if found.files else None
-    scanned = scan(found.files, module_root(found.files, str(root) if root else None), search)
+    files = sorted({*found.files, *settings.given})
+    root = git_root(Path(files[0]).parent) if files else None
+    scanned = scan(
+        files,
+        module_root(files, str(root) if root else None),
+        search,
+        given=settings.given,
+        track=settings.track,
+    )
     mentioned = scanned if scanned.mentions else None
-    return Reading(len(found.files), found.missing, unlisted, mentioned, scanned.problems)
+    return Reading(len(files), found.missing, unlisted, mentioned, scanned.problems)
 
 
 def _locked(conversions: Sequence[Conversion]) -> dict[Site, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backpop.codemods.facts import Module
@@ -14,6 +14,14 @@ from backpop.codemods.plan.model import Report
 from backpop.codemods.read import BACKREFS, Search, SyntaxUnknownError, read_module
 from backpop.codemods.source import UnreadableError, decode
 
+Track = Callable[[Sequence[str], str], Iterable[str]]
+"""Passes some files on, one by one, and may tell somebody how far that is; the text says what is done."""
+
+
+def untracked(files: Sequence[str], _what: str) -> Iterable[str]:
+    """Pass files on, and tell nobody."""
+    return files
+
 
 @dataclass
 class Scan:
@@ -22,20 +30,37 @@ class Scan:
     project: Project
     mentions: list[str]
     problems: list[Report] = field(default_factory=list)
+    track: Track = untracked
 
     def modules(self) -> list[Module]:
         """The modules that mention what is looked for, by path."""
-        found = (self.project.module(path) for path in self.mentions)
+        found = (self.project.module(path) for path in self.track(self.mentions, "Parsing models"))
         return [module for module in found if module is not None]
 
 
-def scan(files: Sequence[str], root: str, search: Search = BACKREFS) -> Scan:
-    """Read every file. ``root`` is the folder from which module names are counted."""
+def scan(
+    files: Sequence[str],
+    root: str,
+    search: Search = BACKREFS,
+    *,
+    given: Mapping[str, bytes] | None = None,
+    track: Track = untracked,
+) -> Scan:
+    """Read every file. ``root`` is the folder from which module names are counted.
+
+    The bytes of the files in ``given`` are those, whatever is on the disk. What takes long goes through
+    ``track``.
+    """
+    instead = given or {}
     mentions: list[str] = []
     problems: list[Report] = []
-    found = Files(lambda path: _read(path, []))
-    for path in files:
-        data = _read(path, problems)
+
+    def read(path: str, problems: list[Report]) -> bytes | None:
+        return instead[path] if path in instead else _read(path, problems)
+
+    found = Files(lambda path: read(path, []))
+    for path in track(files, "Reading files"):
+        data = read(path, problems)
         if data is None:
             continue
         found.add(path, data)
@@ -54,7 +79,7 @@ def scan(files: Sequence[str], root: str, search: Search = BACKREFS) -> Scan:
             problems.append(Report(place.path, 1, 1, "BP002", str(error)))
         return None
 
-    return Scan(Project(Tree(files, root), found, load), mentions, problems)
+    return Scan(Project(Tree(files, root), found, load), mentions, problems, track)
 
 
 def _read(path: str, problems: list[Report]) -> bytes | None:
