@@ -254,6 +254,14 @@ _ALL = (
         '$ backpop to-back-populates --placement after-source    # address.py does not import "User"',
     ),
     Code(
+        "BP315",
+        "attribute is declared for type checkers in another way",
+        "The target class declares the attribute that the backref makes, without a value or under if "
+        "TYPE_CHECKING. On the real attribute an annotation decides what it is; this one is not proved by "
+        "the foreign keys, or would make a field of a dataclass.",
+        "Correct the declaration or take it away, or convert this pair by hand.",
+    ),
+    Code(
         "BP401",
         "name is taken at the other end",
         "The target class, or one that it shares attributes with, already has an attribute of this name.",

@@ -20,6 +20,8 @@ Definition = ast.FunctionDef | ast.AsyncFunctionDef
 _TESTS = frozenset({"test", "tests", "testing"})
 _PROGRAMS = frozenset({"example", "examples", "docs", "benchmarks", "versions"})
 
+_MAPPED = frozenset({"Mapped", "DynamicMapped", "WriteOnlyMapped"})
+
 
 class Bound(Enum):
     """How a name came to be bound in its scope."""
@@ -89,6 +91,14 @@ class Member:
     annotation: ast.expr | None
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Hint:
+    """A declaration of an attribute without a value, and the ``if TYPE_CHECKING:`` that it stands in."""
+
+    stmt: ast.AnnAssign
+    block: ast.If | None
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class ClassInfo:
     """A class statement."""
@@ -104,6 +114,20 @@ class ClassInfo:
     def members(self) -> tuple[Member, ...]:
         """The assignments to one name that stand directly in the body, in order."""
         return tuple(_members(self.node.body))
+
+    @cached_property
+    def hints(self) -> dict[str, list[Hint]]:
+        """The declarations without a value in the body, by name."""
+        found: dict[str, list[Hint]] = {}
+        blocks = [stmt for stmt in self.node.body if isinstance(stmt, ast.If) and is_type_checking(stmt.test)]
+        places = [(self.node.body, None), *((block.body, block) for block in blocks)]
+        for body, block in places:
+            for stmt in body:
+                if not isinstance(stmt, ast.AnnAssign) or stmt.value is not None:
+                    continue
+                if block is not None or not is_mapped(unquoted(stmt.annotation)):  # that would be a column
+                    found.setdefault(ast.unparse(stmt.target), []).append(Hint(stmt, block))
+        return found
 
     @property
     def qualname(self) -> str:
@@ -302,6 +326,21 @@ def entries(properties: ast.Dict | ast.Call) -> Iterator[tuple[str | None, ast.e
     else:
         for keyword in properties.keywords:
             yield keyword.arg, keyword.value
+
+
+def unquoted(annotation: ast.expr) -> ast.expr:
+    """What an annotation says that is a string; any other as it is."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            return ast.parse(annotation.value, mode="eval").body
+        except SyntaxError:
+            return ast.Name("_")
+    return annotation
+
+
+def is_mapped(annotation: ast.expr) -> bool:
+    """Whether an annotation is ``Mapped[...]``, or one of its like."""
+    return isinstance(annotation, ast.Subscript) and last_name(annotation.value) in _MAPPED
 
 
 def is_type_checking(test: ast.expr) -> bool:

@@ -73,12 +73,13 @@ def _taken_back(tree: Path, conversion: Conversion) -> bool:
 
 
 def _is_plain(conversion: Conversion) -> bool:
-    """Whether it is a plain string backref."""
+    """Whether it is a plain string backref of an attribute that nothing declared."""
     return (
         isinstance(conversion, Expansion)
         and isinstance(conversion.backref, ast.Constant)
         and isinstance(conversion.site.stmt, ast.Assign | ast.AnnAssign)
         and conversion.reverse is not None
+        and conversion.reverse.hint is None
     )
 
 

@@ -13,16 +13,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from enum import Enum
 
-from backpop.codemods.facts import ClassInfo, Member, Module, last_name
+from backpop.codemods.facts import ClassInfo, Hint, Module, is_mapped, last_name, unquoted
 from backpop.codemods.link import Attribute, External, Opaque, Project, Value
 from backpop.codemods.plan.direction import Direction, direction_of, may_be_none
 from backpop.codemods.plan.forward import Forward, annotated_class
-from backpop.codemods.plan.model import Import, Reverse, names_in
+from backpop.codemods.plan.model import Import, Refused, Reverse, names_in
 from backpop.codemods.plan.move import Moved, quoted
 from backpop.codemods.plan.place import relationship_calls
 from backpop.codemods.plan.policy import Annotate
 
-MAPPED = frozenset({"Mapped", "DynamicMapped", "WriteOnlyMapped"})
 _LAZY = {"dynamic": "DynamicMapped", "write_only": "WriteOnlyMapped"}
 _COLLECTIONS = {"list": "List", "set": "Set"}  # and their older names in typing
 # What only SQLAlchemy 2 has: before, an annotation said nothing to it.
@@ -56,28 +55,61 @@ _SAID: dict[Shape, frozenset[str | None]] = {
 
 
 def annotated(project: Project, forward: Forward, reverse: Reverse, annotate: Annotate) -> Reverse:
-    """The reverse with an annotation, where there shall and can be one; else with the reason why not."""
-    module = forward.target.module
-    typed = any(is_mapped(annotation) for _, _, annotation in _annotations(module))
-    if annotate is Annotate.NEVER or not (typed or annotate is Annotate.ALWAYS):
-        return reverse
+    """The reverse with an annotation, where there shall and can be one; else with the reason why not.
+
+    Raises :class:`Refused` where the target declares the attribute for type checkers already, in a way that
+    cannot become that of the real one.
+    """
+    target = forward.target
+    typed = any(is_mapped(annotation) for annotation in _annotations(target.module))
+    hints = target.hints.get(reverse.name, [])
     try:
-        return _annotated(project, forward, reverse, typed=typed)
+        if hints:
+            if annotate is Annotate.NEVER:
+                raise _NotSureError("no annotation is wanted")
+            return _in_place_of(project, forward, reverse, hints, typed=typed)
+        if annotate is Annotate.NEVER or not (typed or annotate is Annotate.ALWAYS):
+            return reverse
+        return _annotated(project, forward, reverse, shape_of(project, forward), typed=typed)
     except _NotSureError as error:
+        if hints:
+            declared = ast.unparse(hints[0].stmt)
+            where = f"{target.module.shown}:{hints[0].stmt.lineno}"
+            raise Refused("BP315", f"{target.name} declares {declared} at {where}: {error}") from error
         return replace(reverse, unannotated=str(error))
 
 
-def _annotated(project: Project, forward: Forward, reverse: Reverse, *, typed: bool) -> Reverse:
+def _in_place_of(
+    project: Project, forward: Forward, reverse: Reverse, hints: list[Hint], *, typed: bool
+) -> Reverse:
+    """The reverse in place of the declaration of its name."""
+    hint, *others = hints
+    shape = said(hint.stmt.annotation)
+    if others or shape is None or not fits(project, forward, hint.stmt.annotation):
+        raise _NotSureError("the foreign keys do not prove that")
+    modern = _is_modern(project, forward.target)
+    if typed or modern or _allows_bare(project, forward.target):
+        return replace(_annotated(project, forward, reverse, shape, typed=typed), hint=hint)
+    raise _NotSureError("an annotation may not be allowed on the real attribute")
+
+
+def _allows_bare(project: Project, target: ClassInfo) -> bool:
+    """Whether a class says that annotations need not be ``Mapped[...]``."""
+    return any("__allow_unmapped__" in made.body.bindings for made in (target, *project.ancestors(target)))
+
+
+def _annotated(project: Project, forward: Forward, reverse: Reverse, shape: Shape, *, typed: bool) -> Reverse:
     target = forward.target
     modern = _is_modern(project, target)
-    if not (typed or modern):
+    bare = not (typed or modern) and _allows_bare(project, target)
+    if not (typed or modern or bare):
         raise _NotSureError(f"{target.name} at {target.where} may be mapped by an older SQLAlchemy")
     _check_no_dataclass(project, target)
-    shape = shape_of(project, forward)
     style = _Style(project, forward, modern=modern)
-    annotation = style.annotation(shape)
+    annotation = style.annotation(shape, bare=bare)
     read = names_in(annotation.text) | {forward.source.name}
-    hidden = next((name for name in sorted(read) if name in {reverse.name, *target.body.bindings}), None)
+    own = {reverse.name, *target.body.bindings, *(member.name for member in target.members)}
+    hidden = min(read & own, default=None)
     if hidden is not None:
         raise _NotSureError(f"{hidden} means something else in the body of {target.name}")
     arguments = reverse.arguments
@@ -166,27 +198,17 @@ def without_said(
     return {key: value for key, value in arguments.items() if shape is None or key not in _SAID[shape]}
 
 
-def _annotations(module: Module) -> Iterator[tuple[ClassInfo, Member, ast.expr]]:
+def _annotations(module: Module) -> list[ast.expr]:
     """The annotations of attributes in a module, those that are strings as what they say."""
-    for made in module.classes:
-        for member in made.members:
-            if member.annotation is not None:
-                yield made, member, unquoted(member.annotation)
-
-
-def unquoted(annotation: ast.expr) -> ast.expr:
-    """What an annotation says that is a string; any other as it is."""
-    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
-        try:
-            return ast.parse(annotation.value, mode="eval").body
-        except SyntaxError:
-            return ast.Name("_")
-    return annotation
-
-
-def is_mapped(annotation: ast.expr) -> bool:
-    """Whether an annotation is ``Mapped[...]``, or one of its like."""
-    return isinstance(annotation, ast.Subscript) and last_name(annotation.value) in MAPPED
+    return [
+        unquoted(annotation)
+        for made in module.classes
+        for annotation in (
+            *(member.annotation for member in made.members),
+            *(hint.stmt.annotation for hints in made.hints.values() for hint in hints if hint.block),
+        )
+        if annotation is not None
+    ]
 
 
 def _is_modern(project: Project, target: ClassInfo) -> bool:
@@ -261,30 +283,37 @@ class _Style:
         self.module = forward.target.module
         self.quote = self.module.source.quote(self.target.node, self.module.tree)
         self.modern = modern
-        self.annotations = list(_annotations(self.module))
+        self.annotations = _annotations(self.module)
 
-    def annotation(self, shape: Shape) -> Moved:
-        """The annotation, with what has to be imported. Raises :class:`_NotSureError`."""
+    def annotation(self, shape: Shape, *, bare: bool) -> Moved:
+        """The annotation, with what has to be imported, not within ``Mapped`` if ``bare``.
+
+        Raises :class:`_NotSureError`.
+        """
         name, imports = self._class()
-        inner = name if self._is_unquoted() else quoted(name, self.quote)
-        outer = _LAZY.get(shape.value, "Mapped")
-        if outer != "Mapped" and not self.modern:
-            raise _NotSureError(f"{outer} is not known before SQLAlchemy 2")
-        mapped = self._spelt("sqlalchemy.orm", outer)
-        parts = [mapped]
+        is_unquoted = self._is_unquoted()
+        if bare and is_unquoted:
+            raise _NotSureError("what an annotation without Mapped means depends on the version")
+        inner = name if is_unquoted else quoted(name, self.quote)
+        parts: list[Moved] = []
         if shape is Shape.OPTIONAL:
             if self._says_optional():
                 parts.append(self._spelt("typing", "Optional"))
                 inner = f"{parts[-1].text}[{inner}]"
             else:
-                union = f"{name} | None"
-                inner = union if self._is_unquoted() else quoted(union, self.quote)
+                inner = f"{name} | None" if is_unquoted else quoted(f"{name} | None", self.quote)
         elif shape.value in _COLLECTIONS:
             older = _COLLECTIONS[shape.value]
             is_old = self._uses(older, shape.value)
             parts.append(self._spelt("typing", older) if is_old else self._spelt("builtins", shape.value))
             inner = f"{parts[-1].text}[{inner}]"
-        return Moved(f"{mapped.text}[{inner}]", (*(one for part in parts for one in part.imports), *imports))
+        if not bare:
+            outer = _LAZY.get(shape.value, "Mapped")
+            if outer != "Mapped" and not self.modern:
+                raise _NotSureError(f"{outer} is not known before SQLAlchemy 2")
+            parts.append(self._spelt("sqlalchemy.orm", outer))
+            inner = f"{parts[-1].text}[{inner}]"
+        return Moved(inner, (*(one for part in parts for one in part.imports), *imports))
 
     def omits_argument(self) -> bool:
         """Whether the relationships of the file leave their target to the annotation."""
@@ -335,7 +364,7 @@ class _Style:
         )
 
     def _says_optional(self) -> bool:
-        texts = [ast.unparse(annotation) for _, _, annotation in self.annotations]
+        texts = [ast.unparse(annotation) for annotation in self.annotations]
         older, newer = (sum(word in text for text in texts) for word in ("Optional[", "| None"))
         return older > newer or (older == newer and "Optional" in self.module.scope.bindings)
 
@@ -343,7 +372,7 @@ class _Style:
         """Whether the file rather writes ``List`` than ``list``."""
         outer = Counter(
             last_name(node.value)
-            for _, _, annotation in self.annotations
+            for annotation in self.annotations
             for node in ast.walk(annotation)
             if isinstance(node, ast.Subscript)
         )

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import ast
 
-from backpop.codemods.facts import last_name
+from backpop.codemods.facts import is_mapped, last_name, unquoted
 from backpop.codemods.link import Project
-from backpop.codemods.plan.annotate import Shape, is_mapped, said, unquoted
+from backpop.codemods.plan.annotate import Shape, said
 from backpop.codemods.plan.direction import Direction, direction_of
 from backpop.codemods.plan.joins import mirrored
 from backpop.codemods.plan.model import Refused

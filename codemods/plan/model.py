@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from enum import Enum
 
-from backpop.codemods.facts import ClassInfo, MapperCall, Module, Scope, Site
+from backpop.codemods.facts import ClassInfo, Hint, MapperCall, Module, Scope, Site
 
 
 def names_in(text: str) -> set[str]:
@@ -130,14 +131,14 @@ class Reverse:
     comments: tuple[str, ...]
     imports: tuple[Import, ...]
     annotation: str | None = None
+    hint: Hint | None = None  # what declared the attribute until now, and goes
     unannotated: str = ""  # why there is no annotation where one would be expected
 
     def reads(self) -> set[str]:
-        """The bare names that the relationship reads where it is written."""
+        """The bare names that the relationship reads where it is written, quoted or not."""
         texts = [self.factory, *(argument.text.strip() for argument in self.arguments)]
-        if self.annotation is not None:
-            texts.append(self.annotation)
-        return {name for text in texts for name in names_in(text)}
+        annotated = re.findall(r"[^\W\d]\w*", self.annotation or "")
+        return {name for text in texts for name in names_in(text)} | set(annotated)
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,7 +267,10 @@ def check_name_is_free(project: Project, forward: Forward) -> None:
     """
     name, target = forward.backref.name, forward.target
     above = project.ancestors(target)
-    if _has(target, name):
+    declared = [hint.stmt for hint in target.hints.get(name, ())]
+    if name in target.body.bindings or any(
+        member.name == name and member.stmt not in declared for member in target.members
+    ):
         raise Refused("BP401", f"{target.name}.{name} at {target.where}")
     for made in above:
         if _has(made, name) and project.is_mapped(made):
@@ -286,7 +289,11 @@ def check_name_is_free(project: Project, forward: Forward) -> None:
         if is_written_out(properties) and any(key == name for key, _ in entries(properties)):
             raise Refused("BP401", f"{mapping.made.name}.{name} at {mapping.where}")
     for member in target.members:
-        if member.annotation is not None and name in re.findall(r"\w+", ast.unparse(member.annotation)):
+        if (
+            member.name != name
+            and member.annotation is not None
+            and name in re.findall(r"\w+", ast.unparse(member.annotation))
+        ):
             raise Refused("BP505", f"{name} in the annotation of {target.name}.{member.name}")
 
 

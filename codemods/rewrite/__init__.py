@@ -16,6 +16,7 @@ from backpop.codemods.plan.place import relationship_calls
 from backpop.codemods.rewrite.beside import entry_edits, statement_edits
 from backpop.codemods.rewrite.collapse import kept_edits, removal_edits
 from backpop.codemods.rewrite.forward import forward_edit
+from backpop.codemods.rewrite.hints import RemovedHints
 from backpop.codemods.rewrite.imports import import_edits, unused_imports
 from backpop.codemods.rewrite.reverse import reverse_edits
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit
@@ -200,7 +201,8 @@ class _Expanding(_File):
         stay = {name for reverse in written for name in reverse.reads()}
         stay |= {name for one in converted for name in names_in(one.name_text)}
         scopes = {scope for one in converted for scope in one.site.scope.chain()}
-        gone = [one.backref for one in converted]
+        gone: list[ast.AST] = [one.backref for one in converted]
+        gone += RemovedHints(written).nodes()
         unused = unused_imports(self.project, self.module, gone, stay, scopes)
         return list(import_edits(self.module, needed, unused, before_line, self.line_length))
 

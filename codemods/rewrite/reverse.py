@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from backpop.codemods.facts import ClassInfo, Member, last_name, read_at_once
 from backpop.codemods.plan.model import Argument, Reverse
 from backpop.codemods.rewrite.forward import first_line
+from backpop.codemods.rewrite.hints import RemovedHints
 from backpop.codemods.rewrite.statements import TextEdit
 from backpop.codemods.source import TAB, Source
 
@@ -32,7 +33,14 @@ def reverse_edits(
         indent = source.indent_of(source.line_of(source.span(node)[0])) + source.indent_unit
     else:
         indent = source.indent_of(line)
-    lines = [render(reverse, _opening(reverse), "", indent, source, line_length) for reverse in reverses]
+    removed = RemovedHints(reverses)
+    yield from removed.edits()
+    lines = [
+        render(
+            reverse, _opening(reverse), "", indent, source, line_length, above=removed.comments(reverse.hint)
+        )
+        for reverse in reverses
+    ]
 
     placeholder = _placeholder(node)
     if placeholder is not None:
@@ -143,11 +151,17 @@ def _opening(reverse: Reverse) -> str:
 
 
 def render(
-    reverse: Reverse, opening: str, closing: str, indent: str, source: Source, line_length: int
+    reverse: Reverse,
+    opening: str,
+    closing: str,
+    indent: str,
+    source: Source,
+    line_length: int,
+    above: Iterable[str] = (),
 ) -> str:
-    """The lines of one reverse, its call between two texts, without the last line ending."""
+    """The lines of one reverse, its call between two texts, comments above, without the last line ending."""
     newline = source.newline
-    comments = [indent + comment for comment in reverse.comments]
+    comments = [indent + comment for comment in (*above, *reverse.comments)]
     arguments = [str(argument) for argument in reverse.arguments]
     line = f"{indent}{opening}{reverse.factory}({', '.join(arguments)}){closing}"
     if not any("\n" in text or "\r" in text for text in arguments) and (
