@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from backpop.codemods.review import Review
 
 
+# Notes of what may break, or change, a program.
+_ALWAYS = {"BP901", "BP907"}
+
+
 @dataclass(frozen=True)
 class Options:
     """What the command line asked for: pairs to backrefs if there is a ``policy``, else the other way."""
@@ -175,8 +179,8 @@ def _say_reports(outcome: Outcome, options: Options) -> None:
     say_all(outcome.refusals)
     say_all(outcome.kept if options.verbose else ())
     # a target that may lack its source breaks a program: never hide those
-    say_all(note for note in outcome.notes if options.verbose or note.code == "BP901")
-    hidden = Counter(note.code for note in outcome.notes if not options.verbose and note.code != "BP901")
+    say_all(note for note in outcome.notes if options.verbose or note.code in _ALWAYS)
+    hidden = Counter(note.code for note in outcome.notes if not options.verbose and note.code not in _ALWAYS)
     for code, count in sorted(hidden.items()):
         say(f"note: {code} {CODES[code].title}: {counted(count, 'place')} (--verbose lists them)")
 

@@ -186,8 +186,9 @@ _ALL = (
     Code(
         "BP306",
         "backref is passed through SQLModel",
-        "The reverse of an SQLModel relationship is no SQLModel relationship itself; making it one changes "
-        "what the constructor accepts.",
+        "SQLModel wants an annotation on every relationship, and the annotation decides what it is. This one "
+        "is not proved by the foreign keys, cannot be written in the target's file, or the backref is passed "
+        "in a way that cannot be followed.",
         "Write Relationship(back_populates=...) on both sides by hand, and mind the constructor.",
         'user: User = Relationship(sa_relationship_kwargs={"backref": "addresses"})',
     ),
@@ -541,6 +542,13 @@ _ALL = (
         "Annotate it by hand if you know better.",
         "class User(MappedAsDataclass, Base):\n"
         '    addresses = relationship("Address", back_populates="user")    # as backpop writes it',
+    ),
+    Code(
+        "BP907",
+        "constructor takes the reverse",
+        "SQLModel's constructor ignores, without a word, the attribute that a backref makes. The explicit "
+        "reverse is a relationship of SQLModel's own, which the constructor sets.",
+        "Look for code that passes the attribute to the constructor: it takes effect now.",
     ),
 )
 

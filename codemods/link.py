@@ -373,14 +373,18 @@ class Project:
 
     def has_mapping(self, made: ClassInfo) -> bool:
         """Whether a class, or one that it derives from, shows a table or columns of its own."""
-        return any(
-            name in one.body.bindings
-            for one in (made, *self.ancestors(made))
-            for name in ("__tablename__", "__table__", "__mapper_args__")
-        ) or any(
-            isinstance(member.value, ast.Call) and last_name(member.value.func) in _COLUMN_MAKERS
-            for one in (made, *self.ancestors(made))
-            for member in one.members
+        return (
+            _is_table(made)
+            or any(
+                name in one.body.bindings
+                for one in (made, *self.ancestors(made))
+                for name in ("__tablename__", "__table__", "__mapper_args__")
+            )
+            or any(
+                isinstance(member.value, ast.Call) and last_name(member.value.func) in _COLUMN_MAKERS
+                for one in (made, *self.ancestors(made))
+                for member in one.members
+            )
         )
 
     def same_registry(self, one: ClassInfo, other: ClassInfo) -> bool | None:
@@ -440,17 +444,19 @@ class Project:
 
     def import_path(self, importer: Module, goal: Module) -> str:
         """How one module imports from another, as it does from the others of the project: ``.goal``."""
-        relative = 0
-        cuts: Counter[int] = Counter()  # how many of the outermost folders are no part of a dotted name
-        for binding in (one for many in importer.scope.bindings.values() for one in many):
-            if binding.how is Bound.FROM and binding.level:
-                relative += 1
-            elif binding.how in {Bound.FROM, Bound.IMPORT}:
-                path = self.tree.find(binding.module, 0, importer.package)
-                if path is not None:
-                    place = self.tree.layout(path)
-                    length = len(place.package) + (place.name != "__init__")
-                    cuts[length - len(binding.module.split("."))] += 1
+        relative, cuts = 0, Counter[int]()  # how many of the outermost folders are no part of a dotted name
+        for module in (importer, goal):
+            for binding in (one for many in module.scope.bindings.values() for one in many):
+                if binding.how is Bound.FROM and binding.level:
+                    relative += 1
+                elif binding.how in {Bound.FROM, Bound.IMPORT}:
+                    path = self.tree.find(binding.module, 0, module.package)
+                    if path is not None:
+                        place = self.tree.layout(path)
+                        length = len(place.package) + (place.name != "__init__")
+                        cuts[length - len(binding.module.split("."))] += 1
+            if relative or cuts:
+                break
         ours, theirs = self.import_name(importer), self.import_name(goal)
         if relative > cuts.total() and len(ours) > 1 and ours[0] == theirs[0]:
             pairs = zip(importer.package, goal.parts, strict=False)
@@ -541,6 +547,13 @@ def _by_base(project: Project, module: Module) -> dict[ClassInfo, list[ClassInfo
             if isinstance(base, ClassInfo):
                 found.setdefault(base, []).append(made)
     return found
+
+
+def _is_table(made: ClassInfo) -> bool:
+    """Whether a class says that it is one of SQLModel's with a table."""
+    given = {keyword.arg: keyword.value for keyword in made.node.keywords}
+    table = given.get("table")
+    return isinstance(table, ast.Constant) and table.value is True
 
 
 def _merged(lines: list[list[ClassInfo]]) -> list[ClassInfo]:

@@ -99,11 +99,17 @@ class Outcome:
             refused |= {site: ("BP602", detail) for site, detail in rewritten.failures.items()}
         changed = {str(change.path) for change in changes}
         refusals = [report_at(site, code, detail) for site, (code, detail) in refused.items()]
+        left = {(report.path, report.line, report.column) for report in refusals}
         return replace(
             self,
             conversions=tuple(one for one in conversions if one.site not in refused),
             refusals=tuple(sorted((*self.refusals, *refusals))),
-            notes=tuple(note for note in self.notes if note.code != "BP901" or note.path in changed),
+            notes=tuple(
+                note
+                for note in self.notes
+                if (note.code != "BP901" or note.path in changed)
+                and (note.path, note.line, note.column) not in left
+            ),
             changes=changes,
         )
 

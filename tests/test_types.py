@@ -16,7 +16,10 @@ from tool import FIXTURES, command_of, plan
 from backpop.codemods.plan.model import Expansion
 
 CASES = sorted(
-    case for case in FIXTURES.glob("typed-*") if not {"no-import"} & {path.name for path in case.iterdir()}
+    case
+    for pattern in ("typed-*", "sqlmodel*")
+    for case in FIXTURES.glob(pattern)
+    if not (case / "no-import").exists()
 )
 
 # Said of every class attribute that is no field; an annotation would make a field of it.

@@ -16,10 +16,11 @@ from enum import Enum
 from backpop.codemods.facts import ClassInfo, Hint, Module, is_mapped, last_name, unquoted
 from backpop.codemods.link import Attribute, External, Opaque, Project, Value
 from backpop.codemods.plan.direction import Direction, direction_of, may_be_none
+from backpop.codemods.plan.factory import SQLMODEL
 from backpop.codemods.plan.forward import Forward, annotated_class
-from backpop.codemods.plan.model import Import, Refused, Reverse, names_in
+from backpop.codemods.plan.model import Argument, Import, Refused, Reverse, names_in
 from backpop.codemods.plan.move import Moved, quoted
-from backpop.codemods.plan.place import relationship_calls
+from backpop.codemods.plan.place import relationship_calls, spelt
 from backpop.codemods.plan.policy import Annotate
 
 _LAZY = {"dynamic": "DynamicMapped", "write_only": "WriteOnlyMapped"}
@@ -61,36 +62,35 @@ def annotated(project: Project, forward: Forward, reverse: Reverse, annotate: An
     cannot become that of the real one.
     """
     target = forward.target
-    typed = any(is_mapped(annotation) for annotation in _annotations(target.module))
+    of_sqlmodel = forward.factory == SQLMODEL
+    typed = any(map(is_mapped, _annotations(target.module)))
+    wanted = annotate is Annotate.ALWAYS or (typed and annotate is Annotate.AUTO)
     hints = target.hints.get(reverse.name, [])
+    if not (wanted or hints or of_sqlmodel):
+        return reverse
     try:
-        if hints:
-            if annotate is Annotate.NEVER:
-                raise _NotSureError("no annotation is wanted")
-            return _in_place_of(project, forward, reverse, hints, typed=typed)
-        if annotate is Annotate.NEVER or not (typed or annotate is Annotate.ALWAYS):
-            return reverse
-        return _annotated(project, forward, reverse, shape_of(project, forward), typed=typed)
+        if annotate is Annotate.NEVER and not of_sqlmodel:
+            raise _NotSureError("no annotation is wanted")
+        shape = _declared(project, forward, hints) if hints else shape_of(project, forward)
+        done = (_of_sqlmodel if of_sqlmodel else _annotated)(project, forward, reverse, shape)
+        return replace(done, hint=hints[0] if hints else None)
     except _NotSureError as error:
         if hints:
             declared = ast.unparse(hints[0].stmt)
             where = f"{target.module.shown}:{hints[0].stmt.lineno}"
             raise Refused("BP315", f"{target.name} declares {declared} at {where}: {error}") from error
-        return replace(reverse, unannotated=str(error))
+        if of_sqlmodel:
+            raise Refused("BP306", f"{target.name}.{reverse.name} cannot be annotated: {error}") from error
+        return replace(reverse, notes=(("BP906", str(error)),))
 
 
-def _in_place_of(
-    project: Project, forward: Forward, reverse: Reverse, hints: list[Hint], *, typed: bool
-) -> Reverse:
-    """The reverse in place of the declaration of its name."""
-    hint, *others = hints
-    shape = said(hint.stmt.annotation)
-    if others or shape is None or not fits(project, forward, hint.stmt.annotation):
+def _declared(project: Project, forward: Forward, hints: list[Hint]) -> Shape:
+    """What a declaration says that the reverse gives."""
+    annotation = hints[0].stmt.annotation
+    shape = said(annotation)
+    if len(hints) > 1 or shape is None or not fits(project, forward, annotation):
         raise _NotSureError("the foreign keys do not prove that")
-    modern = _is_modern(project, forward.target)
-    if typed or modern or _allows_bare(project, forward.target):
-        return replace(_annotated(project, forward, reverse, shape, typed=typed), hint=hint)
-    raise _NotSureError("an annotation may not be allowed on the real attribute")
+    return shape
 
 
 def _allows_bare(project: Project, target: ClassInfo) -> bool:
@@ -98,31 +98,47 @@ def _allows_bare(project: Project, target: ClassInfo) -> bool:
     return any("__allow_unmapped__" in made.body.bindings for made in (target, *project.ancestors(target)))
 
 
-def _annotated(project: Project, forward: Forward, reverse: Reverse, shape: Shape, *, typed: bool) -> Reverse:
+def _annotated(project: Project, forward: Forward, reverse: Reverse, shape: Shape) -> Reverse:
     target = forward.target
-    modern = _is_modern(project, target)
-    bare = not (typed or modern) and _allows_bare(project, target)
-    if not (typed or modern or bare):
+    style = _Style(project, forward)
+    bare = not (style.typed or style.modern) and _allows_bare(project, target)
+    if not (style.typed or style.modern or bare):
         raise _NotSureError(f"{target.name} at {target.where} may be mapped by an older SQLAlchemy")
     _check_no_dataclass(project, target)
-    style = _Style(project, forward, modern=modern)
     annotation = style.annotation(shape, bare=bare)
-    read = names_in(annotation.text) | {forward.source.name}
-    own = {reverse.name, *target.body.bindings, *(member.name for member in target.members)}
-    hidden = min(read & own, default=None)
-    if hidden is not None:
-        raise _NotSureError(f"{hidden} means something else in the body of {target.name}")
     arguments = reverse.arguments
-    if modern:
+    if style.modern:
         arguments = tuple(one for one in arguments if one.keyword not in _SAID[shape])
         if style.omits_argument() and str(arguments[0]) == quoted(forward.source.name, style.quote):
             arguments = arguments[1:]
-    return replace(
-        reverse,
-        annotation=annotation.text,
-        arguments=arguments,
-        imports=tuple(dict.fromkeys((*reverse.imports, *annotation.imports))),
-    )
+    return _with(forward, reverse, annotation, arguments)
+
+
+def _of_sqlmodel(project: Project, forward: Forward, reverse: Reverse, shape: Shape) -> Reverse:
+    """The reverse as a relationship of SQLModel's, which takes its target from the annotation alone."""
+    if shape not in {Shape.REQUIRED, Shape.OPTIONAL, Shape.LIST}:
+        raise _NotSureError(f"SQLModel does not know it as {shape.value}")
+    style = _Style(project, forward)
+    annotation = style.annotation(shape, bare=True, union=False)
+    if str(reverse.arguments[0]) != quoted(forward.source.name, style.quote):
+        raise _NotSureError(f"{forward.source.name} alone does not name its class")
+    given = {one.keyword: one for one in reverse.arguments[1:] if one.keyword not in _SAID[shape]}
+    arguments = [given.pop(key) for key in ("back_populates", "link_model") if key in given]
+    if given:
+        items = (f"{quoted(str(key), style.quote)}: {one.text}" for key, one in given.items())
+        arguments.append(Argument("sa_relationship_kwargs", f"{{{', '.join(items)}}}"))
+    note = f"{forward.target.name}({reverse.name}=...) was ignored until now"
+    return replace(_with(forward, reverse, annotation, tuple(arguments)), notes=(("BP907", note),))
+
+
+def _with(forward: Forward, reverse: Reverse, annotation: Moved, arguments: tuple[Argument, ...]) -> Reverse:
+    target = forward.target
+    own = {reverse.name, *target.body.bindings, *(member.name for member in target.members)}
+    hidden = min((names_in(annotation.text) | {forward.source.name}) & own, default=None)
+    if hidden is not None:
+        raise _NotSureError(f"{hidden} means something else in the body of {target.name}")
+    imports = tuple(dict.fromkeys((*reverse.imports, *annotation.imports)))
+    return replace(reverse, annotation=annotation.text, arguments=arguments, imports=imports)
 
 
 def shape_of(project: Project, forward: Forward) -> Shape:
@@ -276,17 +292,19 @@ def _is_dataclass_base(project: Project, base: object) -> bool:
 class _Style:
     """How the file of a target writes annotations."""
 
-    def __init__(self, project: Project, forward: Forward, *, modern: bool) -> None:
+    def __init__(self, project: Project, forward: Forward) -> None:
         self.project = project
         self.forward = forward
         self.target = forward.target
         self.module = forward.target.module
         self.quote = self.module.source.quote(self.target.node, self.module.tree)
-        self.modern = modern
         self.annotations = _annotations(self.module)
+        self.modern = _is_modern(project, self.target)
+        self.typed = any(map(is_mapped, self.annotations))
 
-    def annotation(self, shape: Shape, *, bare: bool) -> Moved:
-        """The annotation, with what has to be imported, not within ``Mapped`` if ``bare``.
+    def annotation(self, shape: Shape, *, bare: bool, union: bool = True) -> Moved:
+        """The annotation, with what has to be imported; not within ``Mapped`` if ``bare``. ``union`` allows
+        ``X | None``.
 
         Raises :class:`_NotSureError`.
         """
@@ -297,7 +315,7 @@ class _Style:
         inner = name if is_unquoted else quoted(name, self.quote)
         parts: list[Moved] = []
         if shape is Shape.OPTIONAL:
-            if self._says_optional():
+            if not union or self._says_optional():
                 parts.append(self._spelt("typing", "Optional"))
                 inner = f"{parts[-1].text}[{inner}]"
             else:
@@ -381,30 +399,7 @@ class _Style:
 
     def _spelt(self, module: str, name: str) -> Moved:
         """A name of a library as the target's module spells it at run time, imported if need be."""
-        project, target = self.project, self.target
-        if module == "builtins":
-            if project.lookup(name, target.scope):
-                raise _NotSureError(f"{name} means something else in {self.module.shown}")
-            return Moved(name)
-        top = module.partition(".")[0]
-        known = list(self._library_names())
-        for bound, found in known:
-            if found.last == name and found.name.partition(".")[0] == top:
-                return Moved(bound)
-        for bound, found in known:
-            if found.name == module:
-                return Moved(f"{bound}.{name}")
-            if module == f"{found.name}.orm" and f"{bound}.orm." in self.module.source.text:
-                return Moved(f"{bound}.orm.{name}")
-        if project.lookup(name, target.scope):
+        found = spelt(self.project, self.target, module, name)
+        if found is None:
             raise _NotSureError(f"{name} means something else in {self.module.shown}")
-        return Moved(name, (Import(module, name, ""),))
-
-    def _library_names(self) -> Iterator[tuple[str, External]]:
-        """The names of the module that are a library's, and are bound when the class body runs."""
-        for bound, bindings in self.module.scope.bindings.items():
-            late = any(one.guard is not None or one.line >= self.target.node.lineno for one in bindings)
-            if not late and self.project.lookup(bound, self.target.scope) is bindings:
-                found = self.project.resolve(ast.Name(bound), self.module.scope)
-                if isinstance(found, External):
-                    yield bound, found
+        return found

@@ -45,7 +45,7 @@ def direction_of(
         for key, value in arguments.items()
         if not (isinstance(value, ast.Constant) and value.value is None)
     }
-    if "secondary" in given:
+    if "secondary" in given or "link_model" in given:
         return Direction.MANY_TO_MANY
     if "primaryjoin" in given and not _is_seen(_said(given["primaryjoin"])):
         return None
@@ -98,15 +98,15 @@ def _is_nullable(project: Project, made: ClassInfo, member: Member) -> bool:
     """Whether a column may take NULL: by ``nullable``, else ``primary_key``, else its annotation."""
     alias = _annotated_column(project, made, member)
     for node in (node for part in (member.value, alias) if part is not None for node in ast.walk(part)):
-        if isinstance(node, ast.Call) and last_name(node.func).lower().endswith("column"):
+        if isinstance(node, ast.Call) and last_name(node.func).lower().endswith(("column", "field")):
             given = {keyword.arg: keyword.value for keyword in node.keywords}
             if "nullable" in given:
                 return not _is_constant(given["nullable"], False)
             if _is_constant(given.get("primary_key"), True):
                 return False
-    if not isinstance(member.annotation, ast.Subscript):
+    if member.annotation is None:
         return True
-    types = [member.annotation.slice, *([alias] if alias is not None else [])]
+    types = [member.annotation, *([alias] if alias is not None else [])]
     return any(re.search(r"\b(Optional|None|Any)\b", ast.unparse(part)) for part in types)
 
 
@@ -308,6 +308,8 @@ def _goals(root: ast.AST) -> Iterator[ast.expr]:
     for node in ast.walk(root):
         if isinstance(node, ast.Call) and last_name(node.func) == "ForeignKey":
             yield from node.args[:1]
+        elif isinstance(node, ast.Call) and last_name(node.func) == "Field":  # of SQLModel
+            yield from (keyword.value for keyword in node.keywords if keyword.arg == "foreign_key")
         elif isinstance(node, ast.Call) and last_name(node.func) == "ForeignKeyConstraint":
             yield from getattr(node.args[1], "elts", []) if len(node.args) > 1 else ()
 

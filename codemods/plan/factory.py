@@ -6,7 +6,7 @@ import ast
 import sys
 from dataclasses import dataclass
 
-from backpop.codemods.facts import ClassInfo, Site, last_name
+from backpop.codemods.facts import ClassInfo, Site, entries, is_written_out, last_name
 from backpop.codemods.link import Attribute, External, Opaque, Project, Resolved, Value
 from backpop.codemods.plan.model import Refused
 
@@ -22,7 +22,12 @@ _OTHER_LIBRARIES = {"peewee", "playhouse", "pony", "tortoise", "ormar", "mongoen
 class Factory:
     """What makes the relationship: SQLAlchemy's own function, or an object's method (``db.relationship``)."""
 
-    owner: Resolved | None  # the object; None for SQLAlchemy's own
+    owner: Resolved | None  # the object, or SQLModel; None for SQLAlchemy's own
+
+
+SQLMODEL = Factory(External("sqlmodel"))
+_SQLMODEL = ("sqlmodel", "sqlmodel.main")
+_KWARGS = "sa_relationship_kwargs"
 
 
 def called_factory(project: Project, site: Site, func: ast.expr) -> Factory | None:
@@ -134,11 +139,43 @@ def is_backref_function(project: Project, resolved: Resolved) -> bool:
     )
 
 
+def is_sqlmodel_factory(resolved: Resolved) -> bool:
+    """Whether a resolved name is SQLModel's ``Relationship``."""
+    return isinstance(resolved, External) and resolved.name in {f"{one}.Relationship" for one in _SQLMODEL}
+
+
+def sqlmodel_call(project: Project, site: Site) -> ast.Call | None:
+    """The ``Relationship(...)`` of SQLModel that a site is, or is the ``sa_relationship_kwargs`` of."""
+    call = site.stmt.value if isinstance(site.stmt, ast.Assign | ast.AnnAssign) else None
+    if not isinstance(call, ast.Call):
+        return None
+    kwargs = next((keyword.value for keyword in call.keywords if keyword.arg == _KWARGS), None)
+    if kwargs is None or site.node not in {call, kwargs}:
+        return None
+    return call if any(map(is_sqlmodel_factory, project.resolve_all(call.func, site.scope))) else None
+
+
+def sqlmodel_arguments(call: ast.Call) -> dict[str, ast.expr]:
+    """The arguments of SQLModel's ``Relationship``, with those that it passes on to SQLAlchemy.
+
+    Raises :class:`Refused` where they cannot all be seen.
+    """
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    kwargs = given.pop(_KWARGS, None)
+    if is_written_out(kwargs):
+        given |= dict(entries(kwargs))
+    elif kwargs is not None:
+        raise Refused("BP103", f"{_KWARGS} is computed")
+    if call.args or "sa_relationship_args" in given or not all(isinstance(key, str) for key in given):
+        raise Refused("BP103", f"the arguments of {ast.unparse(call.func)}() cannot all be seen")
+    return {str(key): value for key, value in given.items()}
+
+
 def refuse_mention(project: Project, site: Site) -> None:
     """A dictionary with a "backref" key: passed on where it cannot be followed."""
     source = site.scope.module.source.text
     if "sa_relationship_kwargs" in ast.unparse(site.stmt) and "sqlmodel" in source:
-        raise Refused("BP306", "backref in sa_relationship_kwargs")
+        raise Refused("BP306", "backref in sa_relationship_kwargs of something else than an attribute")
     if isinstance(site.node, ast.Subscript) and "relationship" in source and "sqlalchemy" in source:
         raise Refused("BP103", "backref is put into a dictionary")
     if isinstance(site.node, ast.Dict) and "sqlalchemy" in source and "relationship" in source:

@@ -15,11 +15,14 @@ from backpop.codemods.facts import Bound, ClassInfo, Place, Scope, Site, last_na
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.factory import (
+    SQLMODEL,
     Factory,
     called_factory,
     is_backref_function,
     looks_like_flask,
     refuse_mention,
+    sqlmodel_arguments,
+    sqlmodel_call,
 )
 from backpop.codemods.plan.mixins import concrete_scopes
 from backpop.codemods.plan.model import Refused
@@ -71,6 +74,9 @@ def recognise(project: Project, site: Site) -> list[Forward]:
     Returns nothing for what is no backref of SQLAlchemy's; raises :class:`Refused` for one that cannot be
     converted.
     """
+    of_sqlmodel = sqlmodel_call(project, site)
+    if of_sqlmodel is not None:
+        return _of_sqlmodel(project, site, of_sqlmodel)
     if not isinstance(site.node, ast.Call):
         refuse_mention(project, site)
         return []
@@ -96,6 +102,26 @@ def recognise(project: Project, site: Site) -> list[Forward]:
                 Forward(site, source, name, scope, factory, backref, target, by_string, arguments, named)
             )
     return forwards
+
+
+def _of_sqlmodel(project: Project, site: Site, call: ast.Call) -> list[Forward]:
+    """The forward that gives its backref to SQLModel, which passes it on."""
+    arguments = sqlmodel_arguments(call)
+    owner, stmt = site.owner, site.stmt
+    if owner is None or not isinstance(stmt, ast.AnnAssign) or stmt not in owner.node.body:
+        raise Refused("BP304", "it is not directly an annotated attribute of the class body")
+    if "back_populates" in arguments:
+        raise Refused("BP106", "backref and back_populates on one relationship")
+    site = Site(call, stmt, site.scope, Place.BODY, owner, ast.unparse(stmt.target))
+    backref = _backref(project, site, site.scope, arguments.pop("backref"))
+    if backref is None:
+        return []
+    target, _ = _by_object(project, owner, annotated_target(project, site), site.scope)
+    for made in (owner, target):
+        if not (project.is_mapped(made) and _is_sqlmodel(project, made)):
+            raise Refused("BP306", f"{made.name} at {made.where} is no table of SQLModel's")
+    [(source, name, scope)] = _places(project, site)
+    return [Forward(site, source, name, scope, SQLMODEL, backref, target, True, arguments)]
 
 
 # -- the arguments
@@ -450,14 +476,18 @@ def _candidates(found: list[Resolved]) -> str:
 
 
 def _mapped(project: Project, target: ClassInfo) -> ClassInfo:
-    bases = [base for made in (target, *project.ancestors(target)) for base in project.bases(made)]
-    if any(isinstance(base, External) and base.name.startswith("sqlmodel.") for base in bases):
+    if _is_sqlmodel(project, target):
         raise Refused("BP306", f"{target.name} at {target.where} is an SQLModel class")
     if not project.is_mapped(target):
         raise Refused("BP205", f"{target.name} at {target.where} is not mapped declaratively")
     if target.guard is not None and len(target.scope.bindings.get(target.name, ())) > 1:
         raise Refused("BP202", f"{target.name} is defined more than once at {target.where}")
     return target
+
+
+def _is_sqlmodel(project: Project, made: ClassInfo) -> bool:
+    bases = [base for one in (made, *project.ancestors(made)) for base in project.bases(one)]
+    return any(isinstance(base, External) and base.name.startswith("sqlmodel.") for base in bases)
 
 
 def annotated_class(annotation: ast.expr | None) -> ast.expr | None:

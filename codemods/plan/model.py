@@ -132,7 +132,7 @@ class Reverse:
     imports: tuple[Import, ...]
     annotation: str | None = None
     hint: Hint | None = None  # what declared the attribute until now, and goes
-    unannotated: str = ""  # why there is no annotation where one would be expected
+    notes: tuple[tuple[str, str], ...] = ()  # codes and details to report of it
 
     def reads(self) -> set[str]:
         """The bare names that the relationship reads where it is written, quoted or not."""

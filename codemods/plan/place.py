@@ -19,7 +19,13 @@ from backpop.codemods.facts import (
     properties_of,
 )
 from backpop.codemods.link import External, Project
-from backpop.codemods.plan.factory import Factory, factory_of, flask_like_factory
+from backpop.codemods.plan.factory import (
+    SQLMODEL,
+    Factory,
+    factory_of,
+    flask_like_factory,
+    is_sqlmodel_factory,
+)
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Form, Import, Refused, Spot
 from backpop.codemods.plan.move import Moved, Mover
@@ -51,7 +57,7 @@ def _find_relationships(project: Project, made: ClassInfo) -> Iterator[tuple[ast
         call = member.value
         if isinstance(call, ast.Call):
             for resolved in project.resolve_all(call.func, made.body):
-                factory = factory_of(project, resolved)
+                factory = SQLMODEL if is_sqlmodel_factory(resolved) else factory_of(project, resolved)
                 if factory is not None:
                     yield call, factory
                     break
@@ -68,6 +74,11 @@ def spell_factory(project: Project, mover: Mover, forward: Forward) -> Moved:
     ``relationship`` does not. Raises :class:`Refused`.
     """
     spot = mover.spot
+    if forward.factory == SQLMODEL:
+        own = spelt(project, forward.target, "sqlmodel", "Relationship")
+        if own is None:
+            raise Refused("BP505", f"Relationship in {forward.target.module.shown}")
+        return own
     used: Counter[str] = Counter()
     for spellings in _around(project, spot, forward):
         for (factory, text), funcs in spellings.items():
@@ -109,6 +120,37 @@ def _spellings(project: Project, classes: Iterable[ClassInfo]) -> _Spellings:
             if last_name(call.func) in _SPELLINGS:
                 found[factory, ast.unparse(call.func)].append(call.func)
     return found
+
+
+def spelt(project: Project, target: ClassInfo, module: str, name: str) -> Moved | None:
+    """A library's name as the target's module spells it where the class body runs, imported if need be.
+
+    None where the name is something else there.
+    """
+    if module == "builtins":
+        return None if project.lookup(name, target.scope) else Moved(name)
+    top = module.partition(".")[0]
+    known = list(_library_names(project, target))
+    for bound, found in known:
+        if found.last == name and found.name.partition(".")[0] == top:
+            return Moved(bound)
+    for bound, found in known:
+        if found.name == module:
+            return Moved(f"{bound}.{name}")
+        if module == f"{found.name}.orm" and f"{bound}.orm." in target.module.source.text:
+            return Moved(f"{bound}.orm.{name}")
+    return None if project.lookup(name, target.scope) else Moved(name, (Import(module, name, ""),))
+
+
+def _library_names(project: Project, target: ClassInfo) -> Iterator[tuple[str, External]]:
+    """The names of the target's module that are a library's, and are bound when the class body runs."""
+    module = target.module.scope
+    for bound, bindings in module.bindings.items():
+        late = any(one.guard is not None or one.line >= target.node.lineno for one in bindings)
+        if not late and project.lookup(bound, target.scope) is bindings:
+            found = project.resolve(ast.Name(bound), module)
+            if isinstance(found, External):
+                yield bound, found
 
 
 def _is_bound_above(project: Project, spot: Spot, func: ast.expr) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from backpop.codemods.facts import ClassInfo, entries, is_written_out, properties_of
 from backpop.codemods.link import Project
 from backpop.codemods.plan.annotate import fits, without_said
-from backpop.codemods.plan.factory import factory_of
+from backpop.codemods.plan.factory import SQLMODEL, factory_of, sqlmodel_arguments
 from backpop.codemods.plan.forward import Forward, find_target, named_target
 from backpop.codemods.plan.joins import has_remote, mirrored
 from backpop.codemods.plan.model import Argument, Form, Import, Refused, Reverse, Spot
@@ -44,6 +44,10 @@ def reverse_of(project: Project, forward: Forward, spot: Spot | None = None) -> 
     joins = mirrored(project, mover, forward)
     for key, moved in joins.items():
         arguments.append(Argument(key, moved.text, moved.column))
+        imports += moved.imports
+    if "link_model" in forward.arguments:  # SQLModel's secondary
+        moved = mover.move("link_model", forward.arguments["link_model"])
+        arguments.append(Argument("link_model", moved.text, moved.column))
         imports += moved.imports
     join = forward.arguments.get("primaryjoin")
     overridden = (
@@ -143,6 +147,13 @@ def _is_same(
 ) -> bool:
     """Whether a relationship has the arguments that are wanted, whatever their order, and an annotation that
     fits if it has one."""
+    if forward.factory == SQLMODEL:
+        try:
+            existing = ast.Call(
+                existing.func, [], [ast.keyword(*one) for one in sqlmodel_arguments(existing).items()]
+            )
+        except Refused:
+            return False
     given: dict[str | None, ast.expr] = {keyword.arg: keyword.value for keyword in existing.keywords}
     if existing.args:
         given["argument"] = existing.args[0]

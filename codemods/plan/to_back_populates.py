@@ -140,9 +140,9 @@ def _notes(project: Project, conversions: list[Expansion]) -> list[Report]:
         if source is not target and not project.is_imported_with(target, source):
             needed[target].setdefault(source, conversion)
     notes = [
-        report_at(one.site, "BP906", f"{one.title}: {one.reverse.unannotated}")
+        report_at(one.site, code, f"{one.title}: {detail}")
         for one in conversions
-        if one.reverse is not None and one.reverse.unannotated
+        for code, detail in (one.reverse.notes if one.reverse is not None else ())
     ]
     for target, sources in needed.items():
         names = ", ".join(sorted(source.shown for source in sources))

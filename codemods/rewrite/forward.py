@@ -12,6 +12,8 @@ from backpop.codemods.read import BACKREF_POSITION
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
 from backpop.codemods.source import Source
 
+_KWARGS = "sa_relationship_kwargs"
+
 
 class _ReplaceBackref(cst.CSTTransformer):
     """Replaces the backref argument of chosen calls, counted in source order among those that have one."""
@@ -44,6 +46,59 @@ class _ReplaceBackref(cst.CSTTransformer):
         return updated_node.with_changes(args=args)
 
 
+class _PopBackref(cst.CSTTransformer):
+    """Takes the backref out of SQLModel's ``sa_relationship_kwargs``; ``back_populates`` comes instead."""
+
+    def __init__(self, name: cst.BaseExpression) -> None:
+        super().__init__()
+        space = cst.SimpleWhitespace("")
+        self.arg = cst.Arg(name, cst.Name("back_populates"), cst.AssignEqual(space, space))
+
+    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
+        args = list(updated_node.args)
+        index = next((at for at, arg in enumerate(args) if _is_keyword(arg, _KWARGS)), None)
+        if index is None:
+            return updated_node
+        rest = _popped(args[index].value)
+        if rest is None:
+            args[index] = self.arg.with_changes(
+                comma=args[index].comma, whitespace_after_arg=args[index].whitespace_after_arg
+            )
+            return updated_node.with_changes(args=args)
+        before = args[index - 1].comma if index else None
+        space = updated_node.whitespace_before_args
+        if isinstance(before, cst.Comma):
+            space = before.whitespace_after
+        elif isinstance(space, cst.SimpleWhitespace):
+            space = cst.SimpleWhitespace(" ")
+        args[index] = args[index].with_changes(value=rest)
+        args.insert(index, self.arg.with_changes(comma=cst.Comma(whitespace_after=space)))
+        return updated_node.with_changes(args=args)
+
+
+def _is_keyword(arg: cst.Arg, name: str) -> bool:
+    return arg.keyword is not None and arg.keyword.value == name
+
+
+def _popped(kwargs: cst.BaseExpression) -> cst.BaseExpression | None:
+    """A dictionary without its backref; None if nothing else is in it."""
+    if isinstance(kwargs, cst.Dict):
+        elements = [one for one in kwargs.elements if not _is_backref(one)]
+        if elements and elements[-1] is not kwargs.elements[-1]:
+            elements[-1] = elements[-1].with_changes(comma=kwargs.elements[-1].comma)
+        return kwargs.with_changes(elements=elements) if elements else None
+    assert isinstance(kwargs, cst.Call)
+    args = [arg for arg in kwargs.args if not _is_keyword(arg, "backref")]
+    if args and args[-1] is not kwargs.args[-1]:
+        args[-1] = args[-1].with_changes(comma=kwargs.args[-1].comma)
+    return kwargs.with_changes(args=args) if args else None
+
+
+def _is_backref(element: cst.BaseDictElement) -> bool:
+    key = element.key if isinstance(element, cst.DictElement) else None
+    return isinstance(key, cst.SimpleString) and key.evaluated_value == "backref"
+
+
 def _backref_index(node: cst.Call) -> int | None:
     for index, arg in enumerate(node.args):
         if arg.keyword is not None and arg.keyword.value == "backref":
@@ -64,6 +119,12 @@ def forward_edit(source: Source, conversions: Sequence[Expansion]) -> TextEdit |
     Raises :class:`LayoutError` where the statement does not have its lines to itself.
     """
     site = conversions[0].site
+    if site.keyword(_KWARGS) is not None:
+        if not has_own_lines(source, site.stmt):
+            raise LayoutError("the statement shares its line with others")
+        last = site.stmt.end_lineno or site.stmt.lineno
+        popping = _PopBackref(_expression(conversions[0].name_text))
+        return transform_lines(source, site.stmt.lineno, last, popping)
     block = next(
         (stmt for stmt in (site.stmt, conversions[0].source.node) if has_own_lines(source, stmt)),
         None,

@@ -315,7 +315,7 @@ def _lines(wanted: Sequence[Import]) -> Iterator[str]:
         if not module:
             yield from (one.text for one in together)
             continue
-        first, *others = together
+        first, *others = sorted(together, key=lambda one: _by_kind(one.name))
         yield ", ".join([first.text, *(one.text.partition(" import ")[2] for one in others)])
 
 

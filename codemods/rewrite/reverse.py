@@ -14,7 +14,7 @@ from backpop.codemods.rewrite.hints import RemovedHints
 from backpop.codemods.rewrite.statements import TextEdit
 from backpop.codemods.source import TAB, Source
 
-_COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "synonym", "composite"}
+_COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "synonym", "composite", "Field"}
 
 
 def reverse_edits(
