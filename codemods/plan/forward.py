@@ -97,6 +97,8 @@ def recognise(project: Project, site: Site) -> list[Forward]:
     for source, name, scope, named in _places(project, site):
         backref = _backref(project, site, scope, value)
         if backref is not None:
+            if _is_sqlmodel(project, source):
+                raise Refused("BP306", f"{source.name}.{name} is no relationship of SQLModel's own")
             target, by_string = find_target(project, source, scope, argument)
             forwards.append(
                 Forward(site, source, name, scope, factory, backref, target, by_string, arguments, named)
@@ -116,7 +118,7 @@ def _of_sqlmodel(project: Project, site: Site, call: ast.Call) -> list[Forward]:
     backref = _backref(project, site, site.scope, arguments.pop("backref"))
     if backref is None:
         return []
-    target, _ = _by_object(project, owner, annotated_target(project, site), site.scope)
+    target, _ = find_target(project, owner, site.scope, annotated_target(project, site))
     for made in (owner, target):
         if not (project.is_mapped(made) and _is_sqlmodel(project, made)):
             raise Refused("BP306", f"{made.name} at {made.where} is no table of SQLModel's")
@@ -339,7 +341,7 @@ def find_target(
     if imperative is not None:
         return imperative, False
     target, by_string = _by_object(project, source, argument, scope)
-    return _mapped(project, target), by_string or by_class_name
+    return _mapped(project, source, target), by_string or by_class_name
 
 
 def _mapped_here(project: Project, source: ClassInfo, argument: ast.expr, scope: Scope) -> ClassInfo | None:
@@ -475,8 +477,8 @@ def _candidates(found: list[Resolved]) -> str:
     )
 
 
-def _mapped(project: Project, target: ClassInfo) -> ClassInfo:
-    if _is_sqlmodel(project, target):
+def _mapped(project: Project, source: ClassInfo, target: ClassInfo) -> ClassInfo:
+    if _is_sqlmodel(project, target) and not _is_sqlmodel(project, source):
         raise Refused("BP306", f"{target.name} at {target.where} is an SQLModel class")
     if not project.is_mapped(target):
         raise Refused("BP205", f"{target.name} at {target.where} is not mapped declaratively")
