@@ -109,20 +109,23 @@ def recognise(project: Project, site: Site) -> list[Forward]:
 def _of_sqlmodel(project: Project, site: Site, call: ast.Call) -> list[Forward]:
     """The forward that gives its backref to SQLModel, which passes it on."""
     arguments = sqlmodel_arguments(call)
+    value = arguments.pop("backref", None)
+    if value is None:
+        return []
     owner, stmt = site.owner, site.stmt
     if owner is None or not isinstance(stmt, ast.AnnAssign) or stmt not in owner.node.body:
         raise Refused("BP304", "it is not directly an annotated attribute of the class body")
     if "back_populates" in arguments:
         raise Refused("BP106", "backref and back_populates on one relationship")
     site = Site(call, stmt, site.scope, Place.BODY, owner, ast.unparse(stmt.target))
-    backref = _backref(project, site, site.scope, arguments.pop("backref"))
+    backref = _backref(project, site, site.scope, value)
     if backref is None:
         return []
     target, _ = find_target(project, owner, site.scope, annotated_target(project, site))
     for made in (owner, target):
         if not (project.is_mapped(made) and _is_sqlmodel(project, made)):
             raise Refused("BP306", f"{made.name} at {made.where} is no table of SQLModel's")
-    [(source, name, scope)] = _places(project, site)
+    [(source, name, scope, _)] = _places(project, site)
     return [Forward(site, source, name, scope, SQLMODEL, backref, target, True, arguments)]
 
 

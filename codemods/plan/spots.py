@@ -23,6 +23,7 @@ from backpop.codemods.facts import (
 )
 from backpop.codemods.imperative import Mapping
 from backpop.codemods.link import External, Project
+from backpop.codemods.plan.factory import SQLMODEL
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Form, Refused, Spot
 from backpop.codemods.plan.place import CONFIGURING, check_configuring, check_leaves_mappers, check_life
@@ -46,6 +47,8 @@ _OF_EXPRESSIONS = frozenset(
 
 def forms(project: Project, forward: Forward, placement: Placement) -> list[Form]:
     """The ways to write a reverse, the best first; a statement after the source is ``ASSIGNED`` here."""
+    if forward.factory == SQLMODEL:
+        return [Form.BODY]  # nothing else becomes a relationship of SQLModel's
     if project.mappings.of_class(forward.target, forward.scope):
         return [Form.ENTRY]
     if forward.site.place is Place.METHOD:
