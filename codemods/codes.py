@@ -263,6 +263,31 @@ _ALL = (
         "Correct the declaration or take it away, or convert this pair by hand.",
     ),
     Code(
+        "BP320",
+        "classes of a mixin are not all known",
+        "A relationship of a mixin needs one reverse for each class that it is mixed into; a class may be "
+        "made of this mixin where it cannot be seen, or only by the running program.",
+        "Write the classes as class statements that name the mixin as their base, or convert by hand.",
+        "class Owned:\n"
+        "    @declared_attr\n"
+        "    def owner(cls):\n"
+        '        return relationship("User", backref=cls.__tablename__)\n'
+        "\n"
+        "\n"
+        'Book = type("Book", (Owned, Base), {"__tablename__": "book"})',
+    ),
+    Code(
+        "BP321",
+        "relationship of a mixin is computed",
+        "What the function returns for a class is only known when the program runs.",
+        "Let the function return the relationship, under conditions that only ask the class.",
+        "class Owned:\n"
+        "    @declared_attr\n"
+        "    def owner(cls):\n"
+        "        if settings.OWNERS:\n"
+        '            return relationship("User", backref=cls.__tablename__)',
+    ),
+    Code(
         "BP401",
         "name is taken at the other end",
         "The target class, or one that it shares attributes with, already has an attribute of this name.",

@@ -25,7 +25,6 @@ _CLASS = re.compile(
 )
 _TABLE_NAME = re.compile(rb"__tablename__\s*(?::[^=\n]*)?=\s*[\"']([^\"'\n]*)[\"']")
 _TABLE = re.compile(rb"Table(?<!\wTable)\(\s*[\"']([^\"'\n]*)[\"']")
-_TYPE = re.compile(rb"type(?<!\wtype)\([^()]*\(([^()]*)")
 
 _WORDS = re.compile(_WORD)
 _UNDOTTED = re.compile(rb"(?<![\w.\x80-\xff])" + _WORD + rb"(?![\w\x80-\xff]*\s*[.=])")
@@ -59,12 +58,7 @@ def tables(data: bytes) -> set[bytes]:
     return {*_TABLE_NAME.findall(data), *_TABLE.findall(data)}
 
 
-def bases_of_type(data: bytes) -> set[bytes]:
-    """The names among the bases in calls of ``type(name, bases, ...)``."""
-    return {word for bases in _TYPE.findall(data) for word in _WORDS.findall(bases)}
-
-
-_KINDS: tuple[Extract, ...] = (classes, tables, bases_of_type)
+_KINDS: tuple[Extract, ...] = (classes, tables)
 
 
 def _originals(names: set[bytes], data: bytes) -> set[bytes]:

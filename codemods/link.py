@@ -10,7 +10,7 @@ import ast
 import builtins
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, takewhile
 from typing import TypeVar, cast
@@ -208,6 +208,9 @@ class Project:
             if binding.how is Bound.FROM:
                 return self._from(binding, binding.imported)
             if binding.how is Bound.VALUE:
+                outer = binding.scope.parent
+                if outer and isinstance(binding.value, ast.Name) and binding.value.id == binding.name:
+                    return self._name(binding.name, outer)  # ``name = name`` in a class body
                 if isinstance(binding.value, ast.Name | ast.Attribute):
                     return self.resolve_all(binding.value, binding.scope)
                 if isinstance(binding.value, ast.Constant) and binding.value.value is None:
@@ -308,12 +311,15 @@ class Project:
             self._ancestors[made] = _merged([[base, *self.ancestors(base)] for base in above] + [above])
         return self._ancestors[made]
 
-    def subclasses(self, made: ClassInfo) -> list[ClassInfo]:
-        """The project's classes that derive from a class, at any depth."""
+    def subclasses(
+        self, made: ClassInfo, names: Callable[[ClassInfo], Iterable[str]] = lambda one: (one.name,)
+    ) -> list[ClassInfo]:
+        """The project's classes that derive from a class, at any depth; ``names`` are those of a base."""
         found: dict[ClassInfo, None] = {}
         waiting = deque([made])
         while waiting:
-            for other in self.once(_heirs, waiting.popleft()):
+            current = waiting.popleft()
+            for other in (heir for name in names(current) for heir in self.once(_heirs, (current, name))):
                 if other not in found and other is not made:
                     found[other] = None
                     waiting.append(other)
@@ -533,9 +539,10 @@ def _imports(project: Project, module: Module) -> tuple[str, ...]:
     return tuple(sorted(found - {module.path}))
 
 
-def _heirs(project: Project, made: ClassInfo) -> list[ClassInfo]:
-    """The classes that derive directly from one."""
-    modules = project.modules_of(project.files.holding(classes, f"({made.name}"))
+def _heirs(project: Project, known_as: tuple[ClassInfo, str]) -> list[ClassInfo]:
+    """The classes that derive directly from one, in files that use it by some name."""
+    made, name = known_as
+    modules = project.modules_of(project.files.holding(classes, f"({name}"))
     return [heir for module in modules for heir in project.once(_by_base, module).get(made, ())]
 
 

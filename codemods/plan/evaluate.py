@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import ast
 import re
+from dataclasses import replace
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Definition, Scope
-from backpop.codemods.link import Attribute, External, Project, Value
+from backpop.codemods.link import Attribute, External, Opaque, Project, Resolved, Value
 
 _METHODS = frozenset(
     {"lower", "upper", "title", "capitalize", "casefold", "swapcase", "strip", "lstrip", "rstrip", "replace"}
     | {"removeprefix", "removesuffix", "format", "join", "split", "partition", "rpartition"}
 )
 _DEPTH = 20
+_LONG = 10_000  # characters of a text
+_SHORT = 200  # characters of a regular expression, and of what it is applied to
+_WIDTH = re.compile(r"\d{4}")  # in a format, makes a text that is long for nothing
+
+# A function of a class with one of these is no value of the class: cls.name is not what it returns.
+_NO_VALUES = {External(f"builtins.{name}") for name in ("property", "classmethod", "staticmethod")}
 
 
 class NotConstantError(Exception):
@@ -26,20 +33,106 @@ def class_scope(function: Scope, made: ClassInfo) -> Scope:
     """The scope of a function of a class as it is called for ``made``: its first parameter is that class."""
     assert isinstance(function.node, Definition)
     parameters = [*function.node.args.posonlyargs, *function.node.args.args]
+    return _called_scope(function, {parameters[0].arg: made} if parameters else {})
+
+
+def _called_scope(function: Scope, arguments: dict[str, object]) -> Scope:
+    """A new scope of a function in which its parameters are bound to classes and constants."""
     scope = Scope("function", function.name, function.node, function.module, function.parent)
-    if parameters:
-        node = made.node
-        binding = Binding(Bound.CLASS, parameters[0].arg, node, node.lineno, scope, None, made=made)
-        scope.bindings[parameters[0].arg] = [binding]
+    for name, value in arguments.items():
+        _bind(scope, name, value, function.node)
     return scope
 
 
-def returned(node: ast.AST) -> ast.expr | None:
-    """The expression that a function returns, where that is all it does."""
-    if not isinstance(node, Definition):
-        return None
-    body = node.body[1:] if ast.get_docstring(node, clean=False) is not None else node.body
-    return body[0].value if len(body) == 1 and isinstance(body[0], ast.Return) else None
+def _bind(scope: Scope, name: str, value: object, node: ast.AST) -> None:
+    """Bind a name to a class, an expression or a constant."""
+    line = getattr(node, "lineno", 1)
+    if isinstance(value, ClassInfo):
+        binding = Binding(Bound.CLASS, name, node, line, scope, None, made=value)
+    else:
+        expr = value if isinstance(value, ast.expr) else ast.Constant(value)  # type: ignore[arg-type]
+        binding = Binding(Bound.VALUE, name, node, line, scope, None, value=expr)
+    scope.bindings[name] = [binding]
+
+
+def result_of(project: Project, function: Definition, scope: Scope, depth: int = 0) -> ast.expr | None:
+    """The expression that a function returns when it runs in a scope; None where it returns nothing.
+
+    The scope gets the bindings of the local names on the way. Follows assignments, imports and conditions
+    that can be evaluated; raises :class:`NotConstantError` for a function that does anything else.
+    """
+    if isinstance(function, ast.AsyncFunctionDef) or any(
+        isinstance(node, ast.Yield | ast.YieldFrom) for node in ast.walk(function)
+    ):
+        raise NotConstantError(f"the result of {function.name}()")
+    known = function in scope.module.scopes
+    original = scope.module.scopes[function].bindings if known else {}
+    changed: set[str] = set()
+    ended = _run(project, function.body, scope, original, changed, depth + 1)
+    value = ended.value if ended is not None else None
+    while isinstance(value, ast.IfExp):
+        value = value.body if evaluate(project, value.test, scope, depth + 1) else value.orelse
+    for node in ast.walk(value) if value is not None else ():
+        if isinstance(node, ast.Attribute) and node.attr in changed:
+            raise NotConstantError(ast.unparse(node))
+    return value
+
+
+def _run(
+    project: Project,
+    stmts: list[ast.stmt],
+    scope: Scope,
+    original: dict[str, list[Binding]],
+    changed: set[str],
+    depth: int,
+) -> ast.Return | None:
+    """Run statements up to the ``return`` that ends them; ``changed`` collects the attributes they set."""
+    for stmt in stmts:
+        match stmt:
+            case ast.Return():
+                return stmt
+            case ast.Pass() | ast.Expr(value=ast.Constant()):
+                pass
+            case ast.Import() | ast.ImportFrom() | ast.FunctionDef():
+                for name, bindings in original.items():
+                    own = [replace(binding, scope=scope) for binding in bindings if binding.node is stmt]
+                    if own:
+                        scope.bindings[name] = own
+            case ast.If(test=test, body=body, orelse=orelse):
+                taken = body if evaluate(project, test, scope, depth) else orelse
+                ended = _run(project, taken, scope, original, changed, depth)
+                if ended is not None:
+                    return ended
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=ast.expr() as value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                _assign(project, name, value, scope, depth)
+            case ast.AugAssign(target=ast.Name(id=name), op=operation, value=more):
+                value = ast.BinOp(ast.Name(name, ast.Load()), operation, more)
+                _assign(project, name, ast.copy_location(value, stmt), scope, depth)
+            case ast.Assign(targets=[ast.Attribute(attr=attribute)]):
+                changed.add(attribute)
+            case _:
+                raise NotConstantError(ast.unparse(stmt).partition("\n")[0])
+    return None
+
+
+def _assign(project: Project, name: str, value: ast.expr, scope: Scope, depth: int) -> None:
+    """Bind a local name to the constant that a value is, else to the expression."""
+    if name in scope.bindings:
+        for many in scope.bindings.values():
+            for binding in many:
+                if binding.value is not None and any(
+                    isinstance(node, ast.Name) and node.id == name for node in ast.walk(binding.value)
+                ):
+                    raise NotConstantError(name)  # the earlier value is still to be read
+    try:
+        _bind(scope, name, _value(project, value, scope, depth), value)
+    except NotConstantError:
+        if name in scope.bindings:
+            raise
+        _bind(scope, name, value, value)
 
 
 def table_name(project: Project, made: ClassInfo) -> str | None:
@@ -53,9 +146,21 @@ def table_name(project: Project, made: ClassInfo) -> str | None:
 
 def evaluate(project: Project, expr: ast.expr, scope: Scope, depth: int = 0) -> object:
     """The value of an expression in a scope. Raises :class:`NotConstantError`."""
-    if depth > _DEPTH:
+    value = _value(project, expr, scope, depth)
+    if _has_class([value]):
         raise NotConstantError(ast.unparse(expr))
-    depth += 1
+    return value
+
+
+def _value(project: Project, expr: ast.expr, scope: Scope, depth: int) -> object:
+    """The same, or a class of the project: only to be compared with others, and passed on."""
+    value = _unchecked(project, expr, scope, depth + 1) if depth <= _DEPTH else None
+    if depth > _DEPTH or (isinstance(value, str) and len(value) > _LONG):
+        raise NotConstantError(ast.unparse(expr))
+    return value
+
+
+def _unchecked(project: Project, expr: ast.expr, scope: Scope, depth: int) -> object:
     match expr:
         case ast.Constant(value=value):
             return value
@@ -67,18 +172,50 @@ def evaluate(project: Project, expr: ast.expr, scope: Scope, depth: int = 0) -> 
             return evaluate(project, inner, scope, depth)
         case ast.BinOp(left=left, op=ast.Add() | ast.Mod() as operation, right=right):
             return _joined(project, left, operation, right, scope, depth)
-        case ast.Tuple(elts=parts) | ast.List(elts=parts):
-            return tuple(evaluate(project, part, scope, depth) for part in parts)
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+            return tuple(_value(project, part, scope, depth) for part in parts)
+        case ast.Dict(keys=keys, values=values) if None not in keys:
+            texts = [evaluate(project, key, scope, depth) for key in keys if key is not None]
+            return dict(zip(texts, [evaluate(project, one, scope, depth) for one in values], strict=True))
         case ast.IfExp(test=test, body=body, orelse=orelse):
-            return evaluate(project, body if evaluate(project, test, scope, depth) else orelse, scope, depth)
+            return _value(project, body if evaluate(project, test, scope, depth) else orelse, scope, depth)
+        case ast.BoolOp(op=operation, values=values):
+            found: object = None
+            for part in values:
+                found = _value(project, part, scope, depth)
+                if bool(found) is isinstance(operation, ast.Or):
+                    break
+            return found
+        case ast.Compare(left=left, ops=[comparison], comparators=[right]):
+            sides = _value(project, left, scope, depth), _value(project, right, scope, depth)
+            return _compared(expr, *sides, comparison)
         case ast.Subscript(value=owner, slice=ast.Slice() as part):
             return _sliced(project, owner, part, scope, depth)
+        case ast.Subscript(value=owner, slice=ast.Constant(value=int(index))):
+            text = evaluate(project, owner, scope, depth)
+            if isinstance(text, str | tuple) and index < len(text):
+                return text[index]
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))):
             return -number
-        case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method in _METHODS:
-            return _method(project, expr, owner, method, scope, depth)
-        case ast.Call(func=ast.Name(id="str"), args=[only], keywords=[]):
-            return str(evaluate(project, only, scope, depth))
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return not _value(project, operand, scope, depth)
+        case ast.Call():
+            return _call(project, expr, scope, depth)
+    raise NotConstantError(ast.unparse(expr))
+
+
+def _compared(expr: ast.expr, left: object, right: object, comparison: ast.cmpop) -> bool:
+    match comparison:
+        case ast.Eq() | ast.Is():
+            return left == right
+        case ast.NotEq() | ast.IsNot():
+            return left != right
+        case ast.In() if isinstance(right, tuple):
+            return left in right
+        case ast.NotIn() if isinstance(right, tuple):
+            return left not in right
+        case ast.In() | ast.NotIn() if isinstance(left, str) and isinstance(right, str):
+            return (left in right) is isinstance(comparison, ast.In)
     raise NotConstantError(ast.unparse(expr))
 
 
@@ -87,7 +224,7 @@ def _joined(
 ) -> object:
     text, other = evaluate(project, left, scope, depth), evaluate(project, right, scope, depth)
     try:
-        if isinstance(operation, ast.Mod) and isinstance(text, str):
+        if isinstance(operation, ast.Mod) and isinstance(text, str) and not _WIDTH.search(text):
             return text % other
         if isinstance(operation, ast.Add) and isinstance(text, str) and isinstance(other, str):
             return text + other
@@ -105,18 +242,127 @@ def _sliced(project: Project, owner: ast.expr, part: ast.Slice, scope: Scope, de
     return text[start:stop]
 
 
-def _method(
-    project: Project, call: ast.Call, owner: ast.expr, method: str, scope: Scope, depth: int
-) -> object:
-    text = evaluate(project, owner, scope, depth)
-    if not isinstance(text, str) or any(keyword.arg is None for keyword in call.keywords):
+# -- calls
+
+
+def _call(project: Project, call: ast.Call, scope: Scope, depth: int) -> object:
+    """A method of a string, a builtin or ``re.sub``, or a function of the project."""
+    if any(isinstance(arg, ast.Starred) for arg in call.args) or None in {one.arg for one in call.keywords}:
         raise NotConstantError(ast.unparse(call))
-    args = [evaluate(project, arg, scope, depth) for arg in call.args]
-    keywords = {str(keyword.arg): evaluate(project, keyword.value, scope, depth) for keyword in call.keywords}
+    found = project.resolve(call.func, scope)
+    if isinstance(found, Opaque) and isinstance(found.binding.node, ast.FunctionDef):
+        return _function(project, call, found.binding, scope, depth)
+    args = [_value(project, arg, scope, depth) for arg in call.args]
+    keywords = {str(one.arg): _value(project, one.value, scope, depth) for one in call.keywords}
     try:
-        return getattr(text, method)(*args, **keywords)
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        if isinstance(found, External):
+            return _of_library(project, found.name, args, keywords)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _METHODS:
+            text = evaluate(project, call.func.value, scope, depth)
+            wide = call.func.attr == "format" and _WIDTH.search(str(text))
+            if isinstance(text, str) and not wide and not _has_class([*args, *keywords.values()]):
+                return getattr(text, call.func.attr)(*args, **keywords)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "sub":
+            pattern = project.resolve(call.func.value, scope)
+            if isinstance(pattern, Value) and isinstance(pattern.expr, ast.Call):
+                maker = project.resolve(pattern.expr.func, pattern.scope)
+                if maker == External("re.compile") and len(pattern.expr.args) == 1 and not keywords:
+                    return _substituted(evaluate(project, pattern.expr.args[0], pattern.scope, depth), *args)
+    except (TypeError, ValueError, LookupError, AttributeError, re.error) as error:
         raise NotConstantError(ast.unparse(call)) from error
+    raise NotConstantError(ast.unparse(call))
+
+
+def _has_class(values: list[object]) -> bool:
+    return any(
+        isinstance(value, ClassInfo) or (isinstance(value, tuple) and _has_class(list(value)))
+        for value in values
+    )
+
+
+def _of_library(project: Project, name: str, args: list[object], keywords: dict[str, object]) -> object:
+    """A call of a function outside of the project. Raises ``LookupError`` for one that is not known."""
+    match name, args:
+        case "builtins.str", [str() | int() as only] if not keywords:
+            return str(only)
+        case "builtins.len", [str() as only] if not keywords:
+            return len(only)
+        case "builtins.issubclass", [ClassInfo() as made, ClassInfo() as base] if not keywords:
+            return made is base or base in project.ancestors(made)
+        case (("builtins.hasattr" | "builtins.getattr"), [ClassInfo() as made, str() as attribute, *default]):
+            known = any(attribute in one.body.bindings for one in (made, *project.ancestors(made)))
+            if not known and _has_unseen_base(project, made):
+                raise LookupError
+            if name == "builtins.hasattr":
+                return known
+            return _of_class(project, made, attribute, 1) if known or not default else default[0]
+        case "re.sub", [pattern, *rest] if not keywords:
+            return _substituted(pattern, *rest)
+    raise LookupError
+
+
+def _has_unseen_base(project: Project, made: ClassInfo) -> bool:
+    """Whether a class may have attributes that come from outside of the project."""
+
+    def is_seen(base: Resolved | None) -> bool:
+        if isinstance(base, Value) and isinstance(base.expr, ast.Call):
+            if any(keyword.arg in {"cls", None} for keyword in base.expr.keywords):
+                return False
+            base = project.resolve(base.expr.func, base.scope)
+        return isinstance(base, ClassInfo) or (
+            isinstance(base, External) and base.name.startswith(("sqlalchemy.", "builtins.", "typing."))
+        )
+
+    return not all(is_seen(base) for one in (made, *project.ancestors(made)) for base in project.bases(one))
+
+
+def _substituted(pattern: object, replacement: object, text: object) -> str:
+    """``re.sub`` of short texts, for patterns that cannot take long. Raises ``ValueError`` for others."""
+    if not (isinstance(pattern, str) and isinstance(replacement, str) and isinstance(text, str)):
+        raise ValueError
+    if len(text) > _SHORT or len(pattern) > _SHORT or re.search(r"\)[*+{]", pattern):
+        raise ValueError
+    return re.sub(pattern, replacement, text)
+
+
+def _function(project: Project, call: ast.Call, binding: Binding, scope: Scope, depth: int) -> object:
+    """A call of a function, or of a class or static method, of the project."""
+    node = binding.node
+    assert isinstance(node, ast.FunctionDef)
+    kinds = [project.resolve(decorator, binding.scope) for decorator in node.decorator_list]
+    args: list[object] = []
+    if binding.scope.kind == "class":
+        if kinds == [External("builtins.classmethod")] and isinstance(call.func, ast.Attribute):
+            args.append(_value(project, call.func.value, scope, depth))
+        elif kinds != [External("builtins.staticmethod")]:
+            raise NotConstantError(ast.unparse(call))
+    elif kinds:
+        raise NotConstantError(ast.unparse(call))
+    parameters = node.args
+    if parameters.posonlyargs or parameters.vararg or parameters.kwarg or binding.guard is not None:
+        raise NotConstantError(ast.unparse(call))
+    args += [_value(project, arg, scope, depth) for arg in call.args]
+    names = [arg.arg for arg in parameters.args]
+    given = dict(zip(names, args, strict=False))
+    given |= {str(one.arg): _value(project, one.value, scope, depth) for one in call.keywords}
+    defaults = dict(zip(reversed(names), reversed(parameters.defaults), strict=False))
+    only = zip(parameters.kwonlyargs, parameters.kw_defaults, strict=True)
+    defaults |= {arg.arg: default for arg, default in only if default is not None}
+    for name, default in defaults.items():
+        if name not in given:
+            given[name] = _value(project, default, binding.scope, depth)
+    if len(args) > len(names) or given.keys() != {*names, *(arg.arg for arg in parameters.kwonlyargs)}:
+        raise NotConstantError(ast.unparse(call))
+    inner = _called_scope(_scope_of(node, binding), given)
+    result = result_of(project, node, inner, depth)
+    return None if result is None else _value(project, result, inner, depth)
+
+
+def _scope_of(node: Definition, binding: Binding) -> Scope:
+    return Scope("function", node.name, node, binding.scope.module, binding.scope)
+
+
+# -- names
 
 
 def _name(project: Project, expr: ast.Name | ast.Attribute, scope: Scope, depth: int) -> object:
@@ -132,9 +378,15 @@ def _name(project: Project, expr: ast.Name | ast.Attribute, scope: Scope, depth:
                 for base in project.bases(made)
             ):
                 return _of_class(project, enum, expr.value.attr, depth)
+    else:
+        bindings = project.lookup(expr.id, scope)
+        if len(bindings) == 1 and bindings[0].guard is None and isinstance(bindings[0].value, ast.Constant):
+            return bindings[0].value.value
     resolved = project.resolve(expr, scope)
     if isinstance(resolved, Value):
-        return evaluate(project, resolved.expr, resolved.scope, depth)
+        return _value(project, resolved.expr, resolved.scope, depth)
+    if isinstance(resolved, ClassInfo):
+        return resolved
     raise NotConstantError(ast.unparse(expr))
 
 
@@ -149,11 +401,15 @@ def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> objec
         if len(bindings) > 1 or binding.guard is not None:
             break
         if binding.value is not None:
-            return evaluate(project, binding.value, one.body, depth + 1)
-        result = returned(binding.node)
-        if result is not None:
-            function = Scope("function", name, binding.node, one.module, one.body)  # type: ignore[arg-type]
-            return evaluate(project, result, class_scope(function, made), depth + 1)
+            return _value(project, binding.value, one.body, depth + 1)
+        if isinstance(binding.node, ast.FunctionDef) and not any(
+            project.resolve(decorator, one.body) in _NO_VALUES
+            for decorator in binding.node.decorator_list or [ast.Name("property")]
+        ):
+            inner = class_scope(_scope_of(binding.node, binding), made)
+            result = result_of(project, binding.node, inner, depth + 1)
+            if result is not None:
+                return _value(project, result, inner, depth + 1)
         break
     else:
         if name == "__tablename__" and any(

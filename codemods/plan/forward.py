@@ -99,9 +99,12 @@ def recognise(project: Project, site: Site) -> list[Forward]:
         if backref is not None:
             if _is_sqlmodel(project, source):
                 raise Refused("BP306", f"{source.name}.{name} is no relationship of SQLModel's own")
-            target, by_string = find_target(project, source, scope, argument)
+            given = {"argument": argument, **arguments}
+            if site.place is Place.METHOD:
+                given = {key: _settled(project, one, scope) for key, one in given.items()}
+            target, by_string = find_target(project, source, scope, given.pop("argument"))
             forwards.append(
-                Forward(site, source, name, scope, factory, backref, target, by_string, arguments, named)
+                Forward(site, source, name, scope, factory, backref, target, by_string, given, named)
             )
     return forwards
 
@@ -147,6 +150,20 @@ def _arguments(project: Project, site: Site) -> dict[str, ast.expr]:
         if "backref" in arguments and len(call.args) > BACKREF_POSITION + 1:
             raise Refused("BP602", "arguments after backref are given by position")
     return arguments
+
+
+def _settled(project: Project, argument: ast.expr, scope: Scope) -> ast.expr:
+    """An argument without the conditions, and the local names, that are known for the class of a scope."""
+    if isinstance(argument, ast.IfExp):
+        try:
+            chosen = argument.body if evaluate(project, argument.test, scope) else argument.orelse
+        except NotConstantError:
+            return argument
+        return _settled(project, chosen, scope)
+    local = scope.bindings.get(argument.id, []) if isinstance(argument, ast.Name) else []
+    if len(local) == 1 and local[0].scope.kind == "function" and hasattr(local[0].value, "lineno"):
+        return _settled(project, local[0].value, scope)  # type: ignore[arg-type]
+    return argument
 
 
 def _may_hold_backref(project: Project, splat: ast.expr, scope: Scope) -> bool:
@@ -217,6 +234,9 @@ def _chosen(project: Project, site: Site, scope: Scope, value: ast.expr) -> ast.
     try:
         if isinstance(value, ast.IfExp):
             return value.body if evaluate(project, value.test, scope) else value.orelse
+        if isinstance(value.op, ast.Or):
+            evaluate(project, value, scope)
+            return value
         if isinstance(value.op, ast.And) and len(value.values) == 2:
             return value.values[1] if evaluate(project, value.values[0], scope) else value.values[0]
     except NotConstantError as error:
@@ -369,6 +389,8 @@ def _mapped_here(project: Project, source: ClassInfo, argument: ast.expr, scope:
 def annotated_target(project: Project, site: Site) -> ast.expr:
     """The target of a relationship that is given by its annotation alone."""
     annotation = site.stmt.annotation if isinstance(site.stmt, ast.AnnAssign) else None
+    if site.place is Place.METHOD and isinstance(site.scope.node, ast.FunctionDef):
+        annotation = site.scope.node.returns
     argument = named_target(project, annotation, site.scope)
     if argument is None:
         raise Refused("BP204", "no target is given")

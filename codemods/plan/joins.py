@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from backpop.codemods.facts import ClassInfo, last_name
 from backpop.codemods.imperative import Mapping
 from backpop.codemods.link import External, Opaque, Project, Value
-from backpop.codemods.plan.evaluate import NotConstantError, evaluate, returned
+from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Form, Refused
 from backpop.codemods.plan.move import Moved, Mover, NotAStringError, attribute_of_column, quoted
@@ -79,7 +79,7 @@ def _followed(project: Project, forward: Forward, join: ast.expr) -> ast.expr:
         for found in project.resolve_all(node, forward.scope):
             made = found.expr if isinstance(found, Value) else None
             if isinstance(found, Opaque) and isinstance(found.binding.node, ast.FunctionDef):
-                made = returned(found.binding.node) or found.binding.node  # type: ignore[assignment]
+                made = found.binding.node  # type: ignore[assignment]
             if made is not None and not isinstance(made, ast.Constant) and "remote" in ast.unparse(made):
                 raise Refused("BP502", f"{node.id} may mark columns with remote()")
     try:

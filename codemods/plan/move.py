@@ -372,8 +372,18 @@ class _Stringer(ast.NodeTransformer):
             return self._resolved(node, resolved)
         owner = self.project.resolve(node.value, self.scope)
         if isinstance(owner, ClassInfo):
+            constant = self._constant(node)
+            if constant is not None:
+                return constant
             return self._attribute(self.visit(node.value), self._column(owner, node.attr))
         return self._attribute(self.visit(node.value), node.attr)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        if self.tables_first:  # secondary=Table(...)
+            name = table_name(self.project, self.mover.target, Value(node, self.scope), tables_first=True)
+            if name is not None:
+                return ast.parse(name, mode="eval").body
+        return self.generic_visit(node)  # type: ignore[return-value]
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
         raise NotAStringError("it holds a lambda")
@@ -383,6 +393,14 @@ class _Stringer(ast.NodeTransformer):
 
     visit_GeneratorExp = visit_SetComp = visit_DictComp = visit_ListComp  # type: ignore[assignment]
     visit_NamedExpr = visit_Await = visit_JoinedStr = visit_ListComp  # type: ignore[assignment]
+
+    def _constant(self, node: ast.Attribute) -> ast.Constant | None:
+        """The value of ``cls.__tablename__`` and the like."""
+        try:
+            value = evaluate(self.project, node, self.scope)
+        except NotConstantError:
+            return None
+        return ast.Constant(value) if isinstance(value, str | int | float) else None
 
     def _attribute(self, owner: ast.expr, name: str) -> ast.expr:
         return ast.Attribute(owner, name, ast.Load())
@@ -450,7 +468,7 @@ class _Stringer(ast.NodeTransformer):
         if (
             isinstance(resolved, Value)
             and isinstance(resolved.expr, ast.Constant)
-            and resolved.scope.module is not self.mover.spot.module
+            and (resolved.scope.module is not self.mover.spot.module or resolved.scope.kind == "function")
         ):
             return ast.Constant(resolved.expr.value)
         raise NotAStringError(f"{ast.unparse(node)} is not known in the registry's strings")

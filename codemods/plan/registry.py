@@ -12,6 +12,7 @@ import re
 
 from backpop.codemods.facts import ClassInfo
 from backpop.codemods.link import Attribute, External, Project, Resolved, Value
+from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.model import Refused
 
 # Annotations that are names in such a string beside sqlalchemy's own.
@@ -67,8 +68,11 @@ def table_name(project: Project, near: ClassInfo, table: Value, *, tables_first:
     call = table.expr
     if not isinstance(call, ast.Call) or not call.args:
         return None
-    name = call.args[0]
-    if not (isinstance(name, ast.Constant) and isinstance(name.value, str)):
+    try:
+        name = evaluate(project, call.args[0], table.scope)
+    except NotConstantError:
+        return None
+    if not isinstance(name, str):
         return None
     given = {keyword_.arg: keyword_.value for keyword_ in call.keywords}
     schema = given.get("schema")
@@ -77,7 +81,7 @@ def table_name(project: Project, near: ClassInfo, table: Value, *, tables_first:
     metadata = _metadata(project, near, table, call)
     if metadata is None or (schema is None and any(_has_schema(one) for one in metadata)):
         return None
-    dotted = f"{schema.value!s}.{name.value}" if schema is not None and schema.value else name.value
+    dotted = f"{schema.value!s}.{name}" if schema is not None and schema.value else name
     parts = dotted.split(".")
     if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
         return None

@@ -126,7 +126,11 @@ def forward_edit(source: Source, conversions: Sequence[Expansion]) -> TextEdit |
         popping = _PopBackref(_expression(conversions[0].name_text))
         return transform_lines(source, site.stmt.lineno, last, popping)
     block = next(
-        (stmt for stmt in (site.stmt, conversions[0].source.node) if has_own_lines(source, stmt)),
+        (
+            stmt
+            for stmt in (site.stmt, *(scope.node for scope in site.scope.chain()))
+            if not isinstance(stmt, ast.Module) and has_own_lines(source, stmt)
+        ),
         None,
     )
     if block is None:
