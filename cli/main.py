@@ -20,6 +20,7 @@ from backpop.cli.options import (
     Check,
     Color,
     Exclude,
+    Factories,
     Gitignore,
     Interactive,
     LineLength,
@@ -99,6 +100,7 @@ def to_back_populates(
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
     stdin_filename: StdinFilename = None,
+    factories: Factories = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     output_format: OutputFormat = Format.TEXT,
@@ -122,7 +124,7 @@ def to_back_populates(
     _check_modes(output_format, paths, write=write, interactive=interactive, check=check)
     status = convert(
         Options(
-            selection=selection(paths, exclude, per_file_ignores, gitignore, stdin_filename),
+            selection=selection(paths, exclude, per_file_ignores, gitignore, factories, stdin_filename),
             write=write or interactive,
             interactive=interactive,
             check=check,
@@ -171,6 +173,7 @@ def to_backref(
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
     stdin_filename: StdinFilename = None,
+    factories: Factories = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     output_format: OutputFormat = Format.TEXT,
@@ -196,7 +199,7 @@ def to_backref(
     _check_modes(output_format, paths, write=write, interactive=interactive, check=check)
     status = convert(
         Options(
-            selection=selection(paths, exclude, per_file_ignores, gitignore, stdin_filename),
+            selection=selection(paths, exclude, per_file_ignores, gitignore, factories, stdin_filename),
             write=write or interactive,
             interactive=interactive,
             check=check,
@@ -226,6 +229,7 @@ def check(
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
     stdin_filename: StdinFilename = None,
+    factories: Factories = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     output_format: OutputFormat = Format.TEXT,
@@ -239,7 +243,7 @@ def check(
     from backpop.cli.check import Options, run
     from backpop.cli.selection import selection
 
-    files = selection(paths, exclude, per_file_ignores, gitignore, stdin_filename)
+    files = selection(paths, exclude, per_file_ignores, gitignore, factories, stdin_filename)
     status = run(Options(files, require_pairs, verbose, quiet, Output(output_format, output)))
     raise typer.Exit(int(status))
 
@@ -255,6 +259,7 @@ def audit(
     gitignore: Gitignore = True,
     output_format: OutputFormat = Format.TEXT,
     output: OutputFile = None,
+    factories: Factories = None,
 ) -> None:
     """List the relationships: how they are paired, and how the guidance would have them.
 
@@ -264,7 +269,7 @@ def audit(
     from backpop.cli.audit import Options, run
     from backpop.cli.selection import selection
 
-    chosen = selection(paths, exclude, per_file_ignores, gitignore)
+    chosen = selection(paths, exclude, per_file_ignores, gitignore, factories)
     status = run(Options(chosen, tuple(style or ()), Output(output_format, output)))
     raise typer.Exit(int(status))
 
@@ -315,6 +320,7 @@ def verify(
     exclude: Exclude = None,
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
+    factories: Factories = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only print differences and errors.")] = False,
     output_format: OutputFormat = Format.TEXT,
     output: OutputFile = None,
@@ -346,7 +352,7 @@ def verify(
     status = run(
         Options(
             verifying=verifying,
-            selection=selection(paths, exclude, per_file_ignores, gitignore),
+            selection=selection(paths, exclude, per_file_ignores, gitignore, factories),
             against=against,
             quiet=quiet,
             output=Output(output_format, output),

@@ -67,6 +67,15 @@ StdinFilename = Annotated[
 ]
 Color = Annotated[When, typer.Option(help="Colour the diff; auto is on a terminal, unless NO_COLOR is set.")]
 Gitignore = Annotated[bool, typer.Option(help="Leave out what git ignores.")]
+Factories = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--factory",
+        help="A function of yours that makes a relationship as relationship() does, as in "
+        "package.module.name; repeatable.",
+        metavar="NAME",
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also print every note.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no notes.")]
 Verify = Annotated[

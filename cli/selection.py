@@ -24,13 +24,17 @@ STDIN = Path("-")
 
 @dataclass(frozen=True)
 class Selection:
-    """The paths, and what is left out of them; ``stdin`` is a file whose bytes come from there."""
+    """The paths, what is left out of them, and what the project calls a relationship.
+
+    ``stdin`` is a file whose bytes come from there.
+    """
 
     paths: tuple[Path, ...]
     stdin: Path | None
     exclude: tuple[str, ...]
     per_file_ignores: tuple[FileRule, ...]
     gitignore: bool
+    factories: tuple[str, ...] = ()
 
     def settings(
         self,
@@ -50,6 +54,7 @@ class Selection:
             per_file_ignores=self.per_file_ignores,
             folder=folder_of(start) or Path.cwd(),
             gitignore=self.gitignore,
+            factories=self.factories,
             writing=writing,
             annotate=annotate,
             placement=placement,
@@ -63,6 +68,7 @@ def selection(
     exclude: Sequence[str] | None,
     per_file_ignores: Sequence[str] | None,
     gitignore: bool,
+    factories: Sequence[str] | None,
     stdin_filename: Path | None = None,
 ) -> Selection:
     """What the parameters of a command say; the current folder without any path."""
@@ -74,7 +80,7 @@ def selection(
         if stdin_filename is None:
             raise typer.BadParameter("- is a file from stdin: say which with --stdin-filename")
         stdin = stdin_filename
-    return Selection(on_disk, stdin, tuple(exclude or ()), rules, gitignore)
+    return Selection(on_disk, stdin, tuple(exclude or ()), rules, gitignore, tuple(factories or ()))
 
 
 def file_rule(text: str) -> FileRule:

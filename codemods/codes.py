@@ -107,6 +107,45 @@ _ALL = (
         'user = relationship("User", backref="addresses", back_populates="addresses")',
     ),
     Code(
+        "BP107",
+        "function of the project does more than forward",
+        "The relationship is made by a function of the project that does more than pass its arguments, and "
+        "defaults of its own, on to relationship().",
+        "Call relationship() directly, or name the function with --factory if it makes a plain relationship.",
+        "def rel(target, **kwargs):\n"
+        '    kwargs.pop("audited", None)\n'
+        "    return relationship(target, **kwargs)\n"
+        "\n"
+        "\n"
+        "class Address(Base):\n"
+        '    user = rel("User", backref="addresses")',
+    ),
+    Code(
+        "BP108",
+        "function of the project takes no back_populates",
+        "The function that is given backref= would not pass back_populates= on to relationship().",
+        "Let it take back_populates, or **kwargs.",
+        "def rel(target, backref):\n"
+        "    return relationship(target, backref=backref)\n"
+        "\n"
+        "\n"
+        "class Address(Base):\n"
+        '    user = rel("User", backref="addresses")',
+    ),
+    Code(
+        "BP109",
+        "argument of a function of the project cannot be carried",
+        "The function gives the relationship, or the backref, an argument that the reverse needs too, and "
+        "that is no constant.",
+        "Give this argument where the function is called, or convert this pair by hand.",
+        "def rel(**kwargs):\n"
+        '    return relationship("User", primaryjoin=lambda: User.id == Address.user_id, **kwargs)\n'
+        "\n"
+        "\n"
+        "class Address(Base):\n"
+        '    user = rel(backref="addresses")',
+    ),
+    Code(
         "BP201",
         "target class is not found",
         "No mapped class of this name is in the files that were given.",
@@ -261,6 +300,9 @@ _ALL = (
         "TYPE_CHECKING. On the real attribute an annotation decides what it is; this one is not proved by "
         "the foreign keys, or would make a field of a dataclass.",
         "Correct the declaration or take it away, or convert this pair by hand.",
+        "class User(Base):\n"
+        "    if TYPE_CHECKING:\n"
+        '        addresses: Mapped["Address"]    # Address has the foreign key: there may be several',
     ),
     Code(
         "BP320",
@@ -574,6 +616,7 @@ _ALL = (
         "SQLModel's constructor ignores, without a word, the attribute that a backref makes. The explicit "
         "reverse is a relationship of SQLModel's own, which the constructor sets.",
         "Look for code that passes the attribute to the constructor: it takes effect now.",
+        "User(addresses=[Address()])    # had no effect",
     ),
 )
 

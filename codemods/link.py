@@ -12,6 +12,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, takewhile
 from typing import TypeVar, cast
 
@@ -90,14 +91,22 @@ class Project:
     """All files of a run, and the questions that planning asks about them.
 
     ``tree`` knows where they are, ``files`` what is in them; ``load`` parses one, and returns None for a
-    file that cannot be read (and has been reported).
+    file that cannot be read (and has been reported). ``factories`` are dotted names of functions that make
+    relationships.
     """
 
-    def __init__(self, tree: Tree, files: Files, load: Callable[[Layout], Module | None]) -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        files: Files,
+        load: Callable[[Layout], Module | None],
+        factories: Sequence[str] = (),
+    ) -> None:
         self.tree = tree
         self.files = files
         self._load = load
         self.mappings = Mappings(self)
+        self._factories = factories
         self._modules: dict[str, Module | None] = {}
         self._resolving: set[tuple[int, str]] = set()
         self._following_call = False
@@ -180,9 +189,14 @@ class Project:
                 return found
         return [External(f"builtins.{name}")] if name in _BUILTINS else []
 
-    def _in_scope(self, scope: Scope, name: str) -> list[Resolved] | None:
-        """What a name stands for in one scope: its bindings, or what the last star import brings."""
+    def _in_scope(self, scope: Scope, name: str, *, finished: bool = False) -> list[Resolved] | None:
+        """What a name stands for in one scope: its bindings, or what the last star import brings.
+
+        ``finished`` asks for what it stands for when all of the scope has run.
+        """
         bindings = scope.bindings.get(name, [])
+        if finished:
+            bindings = settled(bindings)
         last = max((binding.line for binding in bindings), default=0)
         found = self._bindings(bindings)
         for star in reversed(scope.stars):
@@ -192,9 +206,10 @@ class Project:
 
     def _bindings(self, bindings: Sequence[Binding]) -> list[Resolved]:
         at_run_time = [binding for binding in bindings if not binding.type_checking] or bindings
-        return _unique(part for binding in at_run_time for part in self._binding(binding))
+        return _unique(part for binding in at_run_time for part in self.meaning(binding))
 
-    def _binding(self, binding: Binding) -> list[Resolved]:
+    def meaning(self, binding: Binding) -> list[Resolved]:
+        """What one binding of a name stands for."""
         key = (id(binding), binding.name)
         if key in self._resolving or len(self._resolving) > _DEPTH:
             return []
@@ -250,8 +265,8 @@ class Project:
             self._resolving.discard(key)
 
     def _member(self, module: Module, name: str) -> list[Resolved]:
-        """A name of a module's own namespace."""
-        return self._in_scope(module.scope, name) or []
+        """A name of a module's own namespace, as other modules find it there."""
+        return self._in_scope(module.scope, name, finished=True) or []
 
     def _attribute(self, owner: Resolved, name: str) -> list[Resolved]:
         if isinstance(owner, Module):
@@ -284,6 +299,23 @@ class Project:
             return self.resolve(func, value.scope)
         finally:
             self._following_call = False
+
+    @cached_property
+    def factories(self) -> frozenset[Resolved]:
+        """What the user names as functions that make relationships."""
+        return frozenset(found for name in self._factories for found in self._dotted(name))
+
+    def _dotted(self, name: str) -> Iterator[Resolved]:
+        """Everything that a dotted name may stand for, inside of the project and outside."""
+        yield External(name)
+        parts = tuple(name.split("."))
+        for size in range(len(parts) - 1, 0, -1):
+            path = self.tree.find(".".join(parts[:size]), 0, ())
+            module = self.module(path) if path else None
+            found: list[Resolved] = [module] if module is not None else []
+            for part in parts[size:]:
+                found = [inner for owner in found for inner in self._attribute(owner, part)]
+            yield from found
 
     # -- classes
 
@@ -561,6 +593,12 @@ def _is_table(made: ClassInfo) -> bool:
     given = {keyword.arg: keyword.value for keyword in made.node.keywords}
     table = given.get("table")
     return isinstance(table, ast.Constant) and table.value is True
+
+
+def settled(bindings: list[Binding]) -> list[Binding]:
+    """The bindings of a name that may hold in the end: none from before one that is unconditional."""
+    certain = [index for index, binding in enumerate(bindings) if binding.guard is None]
+    return bindings[certain[-1] if certain else 0 :]
 
 
 def _merged(lines: list[list[ClassInfo]]) -> list[ClassInfo]:

@@ -30,6 +30,7 @@ class Settings:
     gitignore patterns, as the rules of ``per_file_ignores`` do, relative to ``folder``; where that is None,
     to each folder that is searched, or to the project's root. The files in ``given``, by absolute path, are
     part of the project with those bytes, whatever is on the disk. Reading goes through ``track``.
+    ``factories`` are dotted names of functions that make a relationship as SQLAlchemy's own does.
     """
 
     line_length: int | None = None
@@ -37,6 +38,7 @@ class Settings:
     per_file_ignores: tuple[FileRule, ...] = ()
     folder: Path | None = None
     gitignore: bool = True
+    factories: tuple[str, ...] = ()
     writing: bool = False  # refuse what could not be written
     annotate: Annotate = Annotate.AUTO
     placement: Placement = Placement.AUTO
@@ -222,6 +224,7 @@ def read(paths: Sequence[Path], settings: Settings, search: Search) -> Reading:
         search,
         given=settings.given,
         track=settings.track,
+        factories=settings.factories,
     )
     mentioned = scanned if scanned.mentions else None
     return Reading(len(files), found.missing, unlisted, mentioned, scanned.problems)

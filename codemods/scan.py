@@ -45,11 +45,12 @@ def scan(
     *,
     given: Mapping[str, bytes] | None = None,
     track: Track = untracked,
+    factories: Sequence[str] = (),
 ) -> Scan:
     """Read every file. ``root`` is the folder from which module names are counted.
 
     The bytes of the files in ``given`` are those, whatever is on the disk. What takes long goes through
-    ``track``.
+    ``track``. ``factories`` are dotted names of functions that make relationships.
     """
     instead = given or {}
     mentions: list[str] = []
@@ -79,7 +80,7 @@ def scan(
             problems.append(Report(place.path, 1, 1, "BP002", str(error)))
         return None
 
-    return Scan(Project(Tree(files, root), found, load), mentions, problems, track)
+    return Scan(Project(Tree(files, root), found, load, factories), mentions, problems, track)
 
 
 def _read(path: str, problems: list[Report]) -> bytes | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import chdir
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 from backpop.codemods.plan.policy import Annotate, Keep, Placement, Policy
@@ -44,13 +45,14 @@ def command_of(case: Path) -> str:
 def plan(tree: Path, command: str = "to-back-populates") -> Outcome:
     """Return what a command of backpop, with its options, would do to the models below ``tree``."""
     name, *options = command.split()
+    named = tuple(after for flag, after in pairwise(options) if flag == "--factory")
+    settings = Settings(writing=True, factories=named)
     if name == "to-back-populates":
         annotate = options[options.index("--annotate") + 1] if "--annotate" in options else "auto"
         placement = options[options.index("--placement") + 1] if "--placement" in options else "auto"
-        settings = Settings(writing=True, annotate=Annotate(annotate), placement=Placement(placement))
-        return to_back_populates([tree], settings)
+        chosen = replace(settings, annotate=Annotate(annotate), placement=Placement(placement))
+        return to_back_populates([tree], chosen)
     assert name == "to-backref"
-    settings = Settings(writing=True)
     keep = options[options.index("--keep") + 1] if "--keep" in options else "configured"
     flags = ("--options", "--many-to-many", "--drop-annotations")
     return to_backref([tree], settings, Policy(Keep(keep), *(flag in options for flag in flags)))

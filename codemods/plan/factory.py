@@ -6,8 +6,9 @@ import ast
 import sys
 from dataclasses import dataclass
 
-from backpop.codemods.facts import ClassInfo, Site, entries, is_written_out, last_name
+from backpop.codemods.facts import ClassInfo, Scope, Site, entries, is_written_out, last_name
 from backpop.codemods.link import Attribute, External, Opaque, Project, Resolved, Value
+from backpop.codemods.plan.forwarding import Arguments, NotForwardingError, forwarded, meanings
 from backpop.codemods.plan.model import Refused
 
 _FACTORIES = {"relationship", "relation", "dynamic_loader"} | {
@@ -15,6 +16,7 @@ _FACTORIES = {"relationship", "relation", "dynamic_loader"} | {
     "RelationProperty",
     "Relationship",
 }
+_OWN_WAYS = ("__init__", "__new__", "_generate_backref")
 _OTHER_LIBRARIES = {"peewee", "playhouse", "pony", "tortoise", "ormar", "mongoengine", "django"}
 
 
@@ -23,6 +25,7 @@ class Factory:
     """What makes the relationship: SQLAlchemy's own function, or an object's method (``db.relationship``)."""
 
     owner: Resolved | None  # the object, or SQLModel; None for SQLAlchemy's own
+    through: Resolved | None = None  # a function of the project that forwards to it
 
 
 SQLMODEL = Factory(External("sqlmodel"))
@@ -32,7 +35,7 @@ _KWARGS = "sa_relationship_kwargs"
 
 def called_factory(project: Project, site: Site, func: ast.expr) -> Factory | None:
     """What is called. None if it is not SQLAlchemy's; raises :class:`Refused` if it may be."""
-    found = project.resolve_all(func, site.scope)
+    found = meanings(project, func, site.scope, site.stmt.lineno)
     for resolved in found:
         factory = factory_of(project, resolved)
         if factory is not None:
@@ -40,6 +43,10 @@ def called_factory(project: Project, site: Site, func: ast.expr) -> Factory | No
     has_backref = site.keyword("backref") is not None
     if not has_backref:
         return None
+    for resolved in found:
+        factory = _helper(project, site, resolved)
+        if factory is not None:
+            return factory
     name = last_name(func)
     if site.owner is not None and (factory := flask_like_factory(project, site.owner, func)) is not None:
         return factory
@@ -58,6 +65,109 @@ def called_factory(project: Project, site: Site, func: ast.expr) -> Factory | No
     known = [may_be for resolved in found if (may_be := _may_be_factory(project, resolved)) is not None]
     if any(known) or (suspicious and len(known) < max(len(found), 1)):
         raise Refused("BP105", f"{ast.unparse(func)}() is not known to make a relationship")
+    return None
+
+
+def _helper(project: Project, site: Site, resolved: Resolved) -> Factory | None:
+    """The factory that a function of the project forwards to, or None. Raises :class:`Refused`."""
+    call = site.node
+    assert isinstance(call, ast.Call)
+    if isinstance(resolved, ClassInfo):
+        return _subclass(project, resolved)
+    if any(isinstance(arg, ast.Starred) for arg in call.args) or any(
+        one.arg is None for one in call.keywords
+    ):
+        return None
+    try:
+        reached = forwarded(project, resolved, _given(call), lambda one: factory_of(project, one))
+    except NotForwardingError as error:
+        raise Refused("BP107", f"{ast.unparse(call.func)}() {error}") from error
+    return None if reached is None else Factory(reached.goal.owner, resolved)
+
+
+def made_by_function(project: Project, made: ClassInfo, call: ast.Call) -> Factory | None:
+    """The factory that a call in a class body reaches through a function of the project, or None."""
+    for resolved in meanings(project, call.func, made.body, call.lineno):
+        try:
+            reached = forwarded(project, resolved, _given(call), lambda one: factory_of(project, one))
+        except NotForwardingError:
+            continue
+        if reached is not None:
+            return Factory(reached.goal.owner, resolved)
+    return None
+
+
+def _subclass(project: Project, made: ClassInfo) -> Factory | None:
+    """The factory that a subclass of ``RelationshipProperty`` is, or None. Raises :class:`Refused`."""
+    line = (made, *project.ancestors(made))
+    bases = [base for one in line for base in project.bases(one) if not isinstance(base, ClassInfo)]
+    if not bases or not all(
+        isinstance(base, External) and factory_of(project, base) is not None for base in bases
+    ):
+        return None
+    own = {name for one in line for name in _OWN_WAYS if name in one.body.bindings}
+    if own:
+        raise Refused("BP107", f"{made.name} at {made.where} has its own {', '.join(sorted(own))}")
+    return Factory(None, made)
+
+
+def _given(call: ast.Call, **instead: str) -> Arguments:
+    """The arguments of a call; with ``instead``, some keywords under another name."""
+    keywords = {instead.get(one.arg, one.arg): one.value for one in call.keywords if one.arg is not None}
+    return Arguments(list(call.args), keywords)
+
+
+def helped_arguments(project: Project, call: ast.Call, through: Resolved) -> Arguments:
+    """What a call of a function of the project passes on to ``relationship``.
+
+    Raises :class:`Refused` if the function would not pass ``back_populates`` on in the place of ``backref``.
+    """
+    if isinstance(through, ClassInfo):
+        return _given(call)
+
+    def goal(one: Resolved) -> Factory | None:
+        return factory_of(project, one)
+
+    before = forwarded(project, through, _given(call), goal)
+    try:
+        after = forwarded(project, through, _given(call, backref="back_populates"), goal)
+    except NotForwardingError as error:
+        raise Refused("BP108", f"{ast.unparse(call.func)}() {error}") from error
+    assert before is not None
+    assert after is not None
+    given = before.arguments.keywords
+    backref = next(one.value for one in call.keywords if one.arg == "backref")
+    if given.get("backref") is not backref or not _is_nothing(given.pop("back_populates", None)):
+        raise Refused("BP107", f"{ast.unparse(call.func)}() does not pass backref on as it is")
+    swapped = after.arguments.keywords
+    if swapped.get("back_populates") is not backref or not _is_nothing(swapped.get("backref")):
+        raise Refused("BP108", f"{ast.unparse(call.func)}() gives it to something else")
+    return before.arguments
+
+
+def _is_nothing(value: ast.expr | None) -> bool:
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)
+
+
+def backref_call(project: Project, scope: Scope, call: ast.Call) -> ast.Call | None:
+    """A call of a function of the project that forwards to ``backref()``, as a call of that.
+
+    None for another function. Raises :class:`Refused` for one that does more than forward.
+    """
+    for resolved in meanings(project, call.func, scope, call.lineno):
+        try:
+            reached = forwarded(
+                project, resolved, _given(call), lambda one: is_backref_function(project, one) or None
+            )
+        except NotForwardingError as error:
+            raise Refused("BP101", f"{ast.unparse(call.func)}() {error}") from error
+        if reached is not None:
+            given = reached.arguments
+            for key, value in given.keywords.items():
+                if value in given.unknown:
+                    raise Refused("BP109", f"{key}={ast.unparse(value)} of {ast.unparse(call.func)}()")
+            keywords = [ast.keyword(key, value) for key, value in given.keywords.items()]
+            return ast.Call(call.func, given.args, keywords)
     return None
 
 
@@ -86,6 +196,8 @@ def _may_be_factory(project: Project, resolved: Resolved, depth: int = 3) -> boo
 
 def factory_of(project: Project, resolved: Resolved) -> Factory | None:
     """The factory that a resolved name stands for, or None."""
+    if resolved in project.factories:
+        return Factory(None)
     if isinstance(resolved, External):
         known = resolved.name.startswith("sqlalchemy.") and resolved.last in _FACTORIES
         return Factory(None) if known else None

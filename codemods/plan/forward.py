@@ -17,13 +17,16 @@ from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.factory import (
     SQLMODEL,
     Factory,
+    backref_call,
     called_factory,
+    helped_arguments,
     is_backref_function,
     looks_like_flask,
     refuse_mention,
     sqlmodel_arguments,
     sqlmodel_call,
 )
+from backpop.codemods.plan.forwarding import meanings
 from backpop.codemods.plan.mixins import concrete_scopes
 from backpop.codemods.plan.model import Refused
 from backpop.codemods.plan.move import is_mangled
@@ -40,6 +43,12 @@ POSITIONAL = (
     "order_by",
     "backref",
 )
+# What the reverse depends on.
+_MATTERING = {"argument", "secondary", "primaryjoin", "secondaryjoin", "foreign_keys", "viewonly"} | {
+    "post_update",
+    "passive_updates",
+    "sync_backref",
+}
 
 
 @dataclass(frozen=True)
@@ -81,9 +90,9 @@ def recognise(project: Project, site: Site) -> list[Forward]:
         refuse_mention(project, site)
         return []
     factory = called_factory(project, site, site.node.func)
-    if factory is None:
+    if factory is None or _is_forwarded(project, site):
         return []
-    arguments = _arguments(project, site)
+    arguments = _arguments(project, site, factory)
     value = arguments.pop("backref", None)
     if value is None or (isinstance(value, ast.Constant) and not value.value):
         return []
@@ -132,10 +141,25 @@ def _of_sqlmodel(project: Project, site: Site, call: ast.Call) -> list[Forward]:
     return [Forward(site, source, name, scope, SQLMODEL, backref, target, True, arguments)]
 
 
+def _is_forwarded(project: Project, site: Site) -> bool:
+    """Whether a function only passes on what it is given as backref, and as back_populates too.
+
+    Its callers are what has the backrefs then.
+    """
+    passed = [site.keyword("backref"), site.keyword("back_populates")]
+    return all(
+        keyword_ is not None
+        and isinstance(keyword_.value, ast.Name)
+        and [type(one.node) for one in project.lookup(keyword_.value.id, site.scope)] == [ast.arg]
+        for keyword_ in passed
+    )
+
+
 # -- the arguments
 
 
-def _arguments(project: Project, site: Site) -> dict[str, ast.expr]:
+def _arguments(project: Project, site: Site, factory: Factory) -> dict[str, ast.expr]:
+    """The arguments that reach ``relationship``, by name."""
     call = site.node
     assert isinstance(call, ast.Call)
     splats = [keyword_.value for keyword_ in call.keywords if keyword_.arg is None]
@@ -145,7 +169,13 @@ def _arguments(project: Project, site: Site) -> dict[str, ast.expr]:
         raise Refused("BP103", "some arguments of the relationship come from a splat")
     if splats and any(_may_hold_backref(project, splat, site.scope) for splat in splats):
         raise Refused("BP103", "backref comes from a splat")
-    if not starred:
+    if factory.through is not None:
+        passed = helped_arguments(project, call, factory.through)
+        arguments = dict(zip(POSITIONAL, passed.args, strict=False)) | passed.keywords
+        for key in _MATTERING & arguments.keys():
+            if arguments[key] in passed.unknown:
+                raise Refused("BP109", f"{key}={ast.unparse(arguments[key])} of {ast.unparse(call.func)}()")
+    elif not starred:
         arguments = dict(zip(POSITIONAL, call.args, strict=False)) | arguments
         if "backref" in arguments and len(call.args) > BACKREF_POSITION + 1:
             raise Refused("BP602", "arguments after backref are given by position")
@@ -209,15 +239,20 @@ def _backref_call(
 ) -> tuple[ast.expr | None, list[tuple[str, ast.expr]]]:
     """The name and the options of a ``backref(...)`` call."""
     func = call.func
-    if not any(is_backref_function(project, one) for one in project.resolve_all(func, scope)) and not (
+    splats = any(keyword_.arg is None for keyword_ in call.keywords) or any(
+        isinstance(arg, ast.Starred) for arg in call.args
+    )
+    found = meanings(project, func, scope, call.lineno)
+    if not any(is_backref_function(project, one) for one in found) and not (
         isinstance(func, ast.Attribute)
         and func.attr == "backref"
         and looks_like_flask(site.owner, func.value)
     ):
-        raise Refused("BP101", f"backref is the result of {ast.unparse(func)}()")
-    if any(keyword_.arg is None for keyword_ in call.keywords) or any(
-        isinstance(arg, ast.Starred) for arg in call.args
-    ):
+        helped = None if splats else backref_call(project, scope, call)
+        if helped is None:
+            raise Refused("BP101", f"backref is the result of {ast.unparse(func)}()")
+        call = helped
+    if splats:
         raise Refused("BP103", "some arguments of backref() come from a splat")
     options = [(keyword_.arg or "", keyword_.value) for keyword_ in call.keywords]
     if call.args:

@@ -83,6 +83,8 @@ class Mover:
     def move(self, keyword: str, expr: ast.expr) -> Moved:
         """The argument at the target. Raises :class:`Refused` where no spelling is safe."""
         late = keyword in LATE
+        if isinstance(expr, ast.Constant) and not hasattr(expr, "lineno"):  # given by a function
+            return Moved(quoted(expr.value, self.quote) if isinstance(expr.value, str) else repr(expr.value))
         if late and isinstance(expr, ast.Constant) and isinstance(expr.value, str):
             if self.project.same_registry(self.source, self.target) is False:
                 raise Refused("BP506", f"{keyword}={ast.unparse(expr)}")

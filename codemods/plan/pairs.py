@@ -18,6 +18,7 @@ from backpop.codemods.plan.forward import (
     find_target,
     put_on,
 )
+from backpop.codemods.plan.forwarding import meanings
 from backpop.codemods.plan.model import Refused
 
 # A relationship in one of these places is left alone, with the code that says so.
@@ -120,7 +121,7 @@ def side_of(project: Project, site: Site) -> Side | None:
 
 def _factory(project: Project, site: Site, func: ast.expr) -> Factory | None:
     """What makes the relationship. Only SQLAlchemy and SQLModel know ``back_populates``."""
-    found = project.resolve_all(func, site.scope)
+    found = meanings(project, func, site.scope, site.stmt.lineno)
     for resolved in found:
         factory = factory_of(project, resolved)
         if factory is not None:

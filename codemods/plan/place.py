@@ -25,8 +25,10 @@ from backpop.codemods.plan.factory import (
     factory_of,
     flask_like_factory,
     is_sqlmodel_factory,
+    made_by_function,
 )
 from backpop.codemods.plan.forward import Forward
+from backpop.codemods.plan.forwarding import meanings
 from backpop.codemods.plan.model import Form, Import, Refused, Spot
 from backpop.codemods.plan.move import Moved, Mover
 
@@ -56,13 +58,15 @@ def _find_relationships(project: Project, made: ClassInfo) -> Iterator[tuple[ast
     for member in made.members:
         call = member.value
         if isinstance(call, ast.Call):
-            for resolved in project.resolve_all(call.func, made.body):
+            for resolved in meanings(project, call.func, made.body, call.lineno):
                 factory = SQLMODEL if is_sqlmodel_factory(resolved) else factory_of(project, resolved)
                 if factory is not None:
                     yield call, factory
                     break
             else:
-                factory = flask_like_factory(project, made, call.func)
+                factory = flask_like_factory(project, made, call.func) or made_by_function(
+                    project, made, call
+                )
                 if factory is not None:
                     yield call, factory
 
@@ -83,7 +87,7 @@ def spell_factory(project: Project, mover: Mover, forward: Forward) -> Moved:
     for spellings in _around(project, spot, forward):
         for (factory, text), funcs in spellings.items():
             if (
-                factory == forward.factory
+                factory.owner == forward.factory.owner
                 and _is_bound_above(project, spot, funcs[0])
                 and _resolves(project, spot, funcs[0], forward)
             ):
@@ -105,7 +109,8 @@ def _around(project: Project, spot: Spot, forward: Forward) -> list[_Spellings]:
         return [_spellings(project, [forward.target]), project.once(_spellings_in, spot.module)]
     assert isinstance(forward.site.node, ast.Call)
     func = forward.site.node.func
-    return [{(forward.factory, ast.unparse(func)): [func]}] if last_name(func) in _SPELLINGS else []
+    plain = forward.factory.through is None and last_name(func) in _SPELLINGS
+    return [{(forward.factory, ast.unparse(func)): [func]}] if plain else []
 
 
 def _spellings_in(project: Project, module: Module) -> _Spellings:
@@ -117,7 +122,7 @@ def _spellings(project: Project, classes: Iterable[ClassInfo]) -> _Spellings:
     found: _Spellings = defaultdict(list)
     for made in classes:
         for call, factory in relationship_calls(project, made):
-            if last_name(call.func) in _SPELLINGS:
+            if factory.through is None and last_name(call.func) in _SPELLINGS:
                 found[factory, ast.unparse(call.func)].append(call.func)
     return found
 
@@ -162,9 +167,8 @@ def _is_bound_above(project: Project, spot: Spot, func: ast.expr) -> bool:
 
 def _resolves(project: Project, spot: Spot, func: ast.expr, forward: Forward) -> bool:
     """Whether a spelling means the forward's factory where the reverse will stand, not just elsewhere."""
-    return any(
-        factory_of(project, resolved) == forward.factory for resolved in project.resolve_all(func, spot.scope)
-    ) or (
+    factories = (factory_of(project, resolved) for resolved in meanings(project, func, spot.scope, spot.line))
+    return any(one is not None and one.owner == forward.factory.owner for one in factories) or (
         forward.factory.owner is not None
         and isinstance(func, ast.Attribute)
         and project.resolve(func.value, spot.scope) == forward.factory.owner
@@ -184,7 +188,7 @@ def _in_scope(project: Project, spot: Spot, forward: Forward) -> Iterator[str]:
                 continue
             if project.lookup(name, spot.scope) is not bindings:
                 continue
-            found = project.resolve_all(ast.Name(name), spot.scope)
+            found = meanings(project, ast.Name(name), spot.scope, spot.line)
             if owner is not None:
                 if found == [owner]:
                     yield f"{name}.relationship"
@@ -207,9 +211,11 @@ def _imported(mover: Mover, forward: Forward) -> Moved:
     """An import of the factory to add to the module of the reverse."""
     project, spot = mover.project, mover.spot
     if forward.factory.owner is None:
-        if project.lookup("relationship", spot.scope):
-            raise Refused("BP505", f"relationship in {spot.module.shown}")
-        return Moved("relationship", (Import("sqlalchemy.orm", "relationship", ""),))
+        for alias in ("", "sa_relationship"):
+            name = alias or "relationship"
+            if not project.lookup(name, spot.scope):
+                return Moved(name, (Import("sqlalchemy.orm", "relationship", alias),))
+        raise Refused("BP505", f"relationship in {spot.module.shown}")
     call = forward.site.node
     assert isinstance(call, ast.Call)
     root = call.func.value if isinstance(call.func, ast.Attribute) else call.func

@@ -12,7 +12,7 @@ from typing import TypeGuard
 import libcst as cst
 
 from backpop.codemods.facts import Binding, Bound, Module, Scope
-from backpop.codemods.link import External, Project
+from backpop.codemods.link import External, Opaque, Project, Value
 from backpop.codemods.plan.model import Import
 from backpop.codemods.rewrite.forward import first_line, has_own_lines
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
@@ -375,8 +375,8 @@ def unused_imports(
     """Imports that nothing needs once ``gone`` is taken out of a module, with all that is below.
 
     Names in ``stay`` are read by what is written instead; ``scopes`` are where the imports may stand. Only
-    imports of SQLAlchemy and ``typing``, and those for type checkers, are given: importing something else
-    may do something.
+    imports of SQLAlchemy and ``typing``, and those for type checkers, are given, and functions and values of
+    a module that is imported for others as well: importing something else may do something.
     """
     roots, places = list(gone), set(scopes)
     found = list(_unused(project, module, roots, stay, places))
@@ -416,8 +416,15 @@ def _unused(
             continue
         found = project.resolve(ast.Name(name), bindings[0].scope)
         known = isinstance(found, External) and found.name.partition(".")[0] in {"sqlalchemy", "typing"}
-        if (known or for_checkers) and not _exported(project, module, name):
+        own = isinstance(found, Opaque | Value) and _is_imported_anyway(module, bindings[0], inside)
+        if (known or own or for_checkers) and not _exported(project, module, name):
             yield bindings[0]
+
+
+def _is_imported_anyway(module: Module, binding: Binding, but: Collection[ast.AST]) -> bool:
+    """Whether an import statement has another name, which is still read."""
+    names = (alias.asname or alias.name for alias in getattr(binding.node, "names", ()))
+    return any(use not in but for name in names for use in module.loads.get(name, ()))
 
 
 def _is_text(node: ast.AST) -> TypeGuard[ast.Constant]:
