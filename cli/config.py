@@ -6,7 +6,6 @@ validates them as it does those of the command line.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -121,6 +120,8 @@ def _files_above(start: Path) -> Iterable[Path]:
 
 
 def _table(file: Path) -> Mapping[str, Any] | None:
+    import tomllib
+
     name = shown(str(file))
     try:
         document = tomllib.loads(file.read_text("utf-8"))

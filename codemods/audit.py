@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backpop.codemods.codes import CODES
 from backpop.codemods.facts import ClassInfo, Module, Site
+from backpop.codemods.ignore import Ignores
 from backpop.codemods.link import Project
 from backpop.codemods.plan.carried import (
     annotated_arguments,
@@ -29,7 +30,7 @@ from backpop.codemods.plan.pairs import Pairs, Side, find_pairs, side_of
 from backpop.codemods.plan.policy import Policy, Style
 from backpop.codemods.plan.to_backref import choose, why_complex
 from backpop.codemods.read import RELATIONSHIPS
-from backpop.codemods.run import Settings, read
+from backpop.codemods.run import Settings, ignores_of, read
 
 
 @dataclass(frozen=True, order=True, slots=True)
@@ -80,12 +81,27 @@ def audit(paths: Sequence[Path], settings: Settings | None = None) -> Audit:
     """Take stock of the relationships below ``paths``.
 
     Never raises for what a project may hold: unreadable files are in ``problems``, missing paths in
-    ``missing``. Raises ``ValueError`` for a malformed exclude pattern.
+    ``missing``. What a comment or the configuration allows is no mistake. Raises ``ValueError`` for a
+    malformed pattern.
     """
-    found = read(paths, settings or Settings(), RELATIONSHIPS)
-    entries = _entries(found.scanned.project, found.scanned.modules()) if found.scanned else []
-    entries.sort(key=lambda one: one.first)
-    return Audit(found.files, found.missing, found.problems, tuple(entries))
+    settings = settings or Settings()
+    found = read(paths, settings, RELATIONSHIPS)
+    if found.scanned is None:
+        return Audit(found.files, found.missing, found.problems, ())
+    entries = _entries(found.scanned.project, found.scanned.modules())
+    ignores = ignores_of(found.scanned.project, settings)
+    entries = [replace(one, mistake="") if _is_on_purpose(ignores, one) else one for one in entries]
+    return Audit(
+        found.files, found.missing, found.problems, tuple(sorted(entries, key=lambda one: one.first))
+    )
+
+
+def _is_on_purpose(ignores: Ignores, entry: Entry) -> bool:
+    """Whether a comment or the configuration allows what is likely to be a mistake."""
+    ends = (entry.first, *((entry.second,) if entry.second else ()))
+    return bool(entry.mistake) and any(
+        ignores.keeps(Report(end.path, end.line, 1, "BP801", "")) for end in ends
+    )
 
 
 def _entries(project: Project, modules: list[Module]) -> list[Entry]:

@@ -128,6 +128,19 @@ def test_a_comment_on_either_side_keeps_a_pair(tmp_path: Path, side: int) -> Non
     assert "BP902" not in done.stderr
 
 
+def test_what_is_kept_on_purpose_is_no_mistake_of_the_audit(tmp_path: Path) -> None:
+    forward = 'parent = relationship("Parent", back_populates="children")'
+    for comment, mistakes in (
+        ("", True),
+        ("  # backpop: ignore", False),
+        ("  # backpop: ignore[BP801]", False),
+    ):
+        _write(tmp_path, forward + comment, 'children = relationship("Child")')
+        done = run("audit", cwd=tmp_path)
+        assert "one-sided" in done.stdout
+        assert ("Likely mistakes" in done.stdout) is (not comment)
+
+
 def test_a_code_that_there_is_not_is_noted(tmp_path: Path) -> None:
     _write(tmp_path, f"parent = {BACKREF}  # backpop: ignore[BP03]")
     assert (
