@@ -121,7 +121,8 @@ def _entries(project: Project, modules: list[Module]) -> list[Entry]:
     for site in (site for module in modules for site in module.sites):
         if site.keyword("back_populates") is None:
             entries += _of_site(project, site, single)
-    return [*entries, *_of_singles(project, single, found)]
+    # a call and the dictionary in it may both be what a relationship is seen by
+    return [*dict.fromkeys(entries), *_of_singles(project, single, found)]
 
 
 def _reason(refused: Refused) -> str:
