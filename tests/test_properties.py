@@ -21,7 +21,8 @@ from models import Sources, projects
 
 from backpop.codemods import probe
 from backpop.codemods.patch import build_patch
-from backpop.codemods.run import Outcome, to_back_populates
+from backpop.codemods.plan.policy import Placement
+from backpop.codemods.run import Outcome, Settings, to_back_populates
 
 
 def _share(percent: int) -> settings:
@@ -41,11 +42,30 @@ def test_the_mapper_graph_of_older_spellings_stays_the_same(project: Sources) ->
     _assert_same_graph(project)
 
 
-def _assert_same_graph(project: Sources) -> None:
+@given(projects())
+@_share(30)
+def test_reverses_after_the_source_map_the_same(project: Sources) -> None:
+    _assert_same_graph(project, Placement.AFTER_SOURCE)
+
+
+@given(projects())
+@_share(30)
+def test_a_killed_run_is_completed_wherever_the_reverses_are(project: Sources) -> None:
+    with _written(project) as tree:
+        first = _converted(tree, Placement.AFTER_SOURCE)
+        for change in first.changes:
+            change.path.write_bytes(change.halfway)
+        _write(_converted(tree, Placement.AFTER_SOURCE))
+        for change in first.changes:
+            assert change.path.read_bytes() == change.after
+        assert not _converted(tree, Placement.AFTER_SOURCE).conversions
+
+
+def _assert_same_graph(project: Sources, placement: Placement = Placement.AUTO) -> None:
     with _written(project) as tree:
         graph = graph_of(tree)
         assume("error" not in graph)
-        _write(_converted(tree))
+        _write(_converted(tree, placement))
         assert probe.compare(graph, graph_of(tree)) == []
 
 
@@ -120,8 +140,8 @@ def _written(project: Sources) -> Iterator[Path]:
         yield tree
 
 
-def _converted(tree: Path) -> Outcome:
-    return to_back_populates([tree])
+def _converted(tree: Path, placement: Placement = Placement.AUTO) -> Outcome:
+    return to_back_populates([tree], Settings(placement=placement))
 
 
 def _write(outcome: Outcome) -> None:
