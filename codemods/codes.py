@@ -330,6 +330,13 @@ _ALL = (
         '            return relationship("User", backref=cls.__tablename__)',
     ),
     Code(
+        "BP313",
+        "automap makes relationships of its own",
+        "Where a relationship has the name that automap would choose, automap takes it over and ignores its "
+        "backref; an explicit reverse would be there beside automap's own.",
+        "Look at what automap makes of the class, and convert this pair by hand.",
+    ),
+    Code(
         "BP401",
         "name is taken at the other end",
         "The target class, or one that it shares attributes with, already has an attribute of this name.",

@@ -154,6 +154,7 @@ class Place(Enum):
     """Where a relationship call stands."""
 
     BODY = "body"  # the value of an attribute, directly in a class body
+    MAPPER_ARGS = "mapper arguments"  # a value in the properties of __mapper_args__, in a class body
     CONDITIONAL = "conditional"  # the same, inside an if, try, ... of the class body
     METHOD = "method"  # in a function of a class: declared_attr and its like
     ASSIGNED = "assigned"  # Class.attribute = relationship(...), or the same by setattr()

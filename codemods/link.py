@@ -456,21 +456,21 @@ class Project:
             and all(root.key != made for root in roots)
         )
 
-    def is_mapped_at_once(self, made: ClassInfo) -> bool:
-        """Whether the mapper of a declarative class is made by the class statement, not by a later call."""
+    def mapped_later(self, made: ClassInfo) -> str | None:
+        """The base that leaves a declarative class without a mapper until a later call; None for most."""
         above = [base for one in (made, *self.ancestors(made)) for base in self.bases(one)]
-        names = [base.name for base in above if isinstance(base, External)]
+        names = [base.last for base in above if isinstance(base, External)]
         names += [
             last_name(base.expr.func)
             for base in above
             if isinstance(base, Value) and isinstance(base.expr, ast.Call)
         ]
-        return not any(name.rpartition(".")[2] in _MAPPED_LATER for name in names)
+        return next((name for name in names if name in _MAPPED_LATER), None)
 
     def is_instrumented(self, made: ClassInfo) -> bool:
         """Whether assigning a relationship to an attribute of a mapped class makes it one of its mapper."""
         line = (made, *self.ancestors(made))
-        return self.is_mapped_at_once(made) and not any(
+        return self.mapped_later(made) is None and not any(
             last_name(decorator.func if isinstance(decorator, ast.Call) else decorator) in _MAPPED_DECORATORS
             for one in line
             for decorator in one.node.decorator_list

@@ -330,6 +330,8 @@ def _place(
     if scope.kind == "class":
         if direct and isinstance(target, ast.Name):
             return (Place.CONDITIONAL if guard else Place.BODY), scope, target.id, None
+        if isinstance(target, ast.Name) and target.id == "__mapper_args__" and guard is None:
+            return Place.MAPPER_ARGS, scope, _key_in_mapper_args(node, inside), None
         return Place.OTHER, scope, None, None
     if isinstance(stmt, ast.Expr | ast.Assign) and (found := _assigned(stmt)) and found[2] is node:
         return Place.ASSIGNED, None, found[1], found[0]
@@ -338,6 +340,15 @@ def _place(
     if scope.kind == "function" and scope.parent is not None and scope.parent.kind == "class":
         return Place.METHOD, scope.parent, scope.name, None
     return Place.OTHER, None, None, None
+
+
+def _key_in_mapper_args(node: Candidate, inside: tuple[ast.AST, ...]) -> str | None:
+    """The attribute that a value of ``{"properties": {...}}`` becomes; None for one that stands elsewhere."""
+    match inside:
+        case (outer, properties) if is_written_out(outer) and is_written_out(properties):
+            if ("properties", properties) in entries(outer):
+                return next((key for key, value in entries(properties) if value is node), None)
+    return None
 
 
 def _given(node: Candidate, inside: tuple[ast.AST, ...]) -> tuple[Place, str | None, ast.expr] | None:

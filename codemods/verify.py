@@ -16,7 +16,7 @@ from backpop.codemods import probe
 from backpop.codemods.ask import Failure, Files, Subject, ask, failure_of
 from backpop.codemods.edits import FileChange
 from backpop.codemods.facts import ClassInfo, Site
-from backpop.codemods.plan.model import Conversion
+from backpop.codemods.plan.model import Conversion, listed
 from backpop.codemods.probe import Difference, Json
 from backpop.codemods.run import Outcome
 
@@ -174,7 +174,7 @@ class _Models:
             return _Compared(replace(verification, error=failure))
         equal = probe.equal_collections(self.answer, answer)
         if equal:
-            note = f"list in place of None as collection class, which is the same: {_listed(equal)}"
+            note = f"list in place of None as collection class, which is the same: {listed(equal)}"
             verification = replace(verification, notes=(note,))
         served = frozenset(answer["served"])
         if alone is None:
@@ -246,11 +246,6 @@ def _count(classes: Json) -> tuple[int, int]:
     return count, len(reverses)
 
 
-def _listed(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
-
-
 # ---------------------------------------------------------------------------------------------------------
 # Which conversion makes a difference
 
@@ -307,7 +302,7 @@ def _uncovered(models: _Models, outcome: Outcome) -> list[SetAside]:
                 f"{made.name}.{attribute}" for made, attribute in ends if not names.sides(made, attribute)
             ]
             if missing:
-                detail = f"{_listed(models.subject.modules)} maps no {' and no '.join(missing)}"
+                detail = f"{listed(models.subject.modules)} maps no {' and no '.join(missing)}"
                 found.append(SetAside(together, "BP702", detail))
                 break
     return found
@@ -353,7 +348,7 @@ def _cut_off(conversion: Conversion, known: Mapping[str, frozenset[tuple[str, st
         f"works -> {conversion.target.name}.{conversion.reverse_name} needs {conversion.source.name}, "
         "which is not imported"
     )
-    return [Difference(_listed(modules, 2), _ALONE, change)]
+    return [Difference(listed(modules, 2), _ALONE, change)]
 
 
 def _guilty_by_trial(models: _Models, compared: _Compared, outcome: Outcome) -> SetAside:

@@ -28,7 +28,7 @@ from backpop.codemods.plan.factory import (
 )
 from backpop.codemods.plan.forwarding import meanings
 from backpop.codemods.plan.mixins import concrete_scopes
-from backpop.codemods.plan.model import Refused
+from backpop.codemods.plan.model import Refused, listed
 from backpop.codemods.plan.move import is_mangled
 from backpop.codemods.read import BACKREF_POSITION
 
@@ -328,10 +328,12 @@ def _places(project: Project, site: Site) -> list[tuple[ClassInfo, str, Scope, a
         raise Refused("BP302", "it stands in a call that is not known to map a class")
     if site.place is Place.CONDITIONAL:
         raise Refused("BP304", "it stands in a conditional part of the class body")
-    if site.place is not Place.BODY or site.owner is None or site.attribute is None:
+    in_body = site.place in {Place.BODY, Place.MAPPER_ARGS}
+    if not in_body or site.owner is None or site.attribute is None:
         raise Refused("BP305", "it is not the whole value of an attribute in a class body")
     name = site.attribute
-    if len(site.owner.body.bindings[name]) > 1:
+    own = 1 if site.place is Place.BODY else 0
+    if len(site.owner.body.bindings.get(name, ())) > own:
         raise Refused("BP305", f"{site.owner.name}.{name} is assigned more than once")
     if is_mangled(name):
         name = f"_{site.owner.name.lstrip('_')}{name}"  # Python's own name mangling
@@ -528,7 +530,7 @@ def _imports(project: Project, source: ClassInfo, made: ClassInfo) -> bool:
 
 
 def _where(found: list[ClassInfo]) -> str:
-    return ", ".join(sorted(made.where for made in found))
+    return listed(sorted(made.where for made in found))
 
 
 def _candidates(found: list[Resolved]) -> str:

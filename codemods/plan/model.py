@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -13,6 +14,12 @@ from backpop.codemods.facts import ClassInfo, Hint, MapperCall, Module, Scope, S
 def names_in(text: str) -> set[str]:
     """The bare names that an expression reads."""
     return {node.id for node in ast.walk(ast.parse(f"({text}\n)")) if isinstance(node, ast.Name)}
+
+
+def listed(names: Sequence[str], most: int = 3) -> str:
+    """Some names for people, with the number of those that are left out."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 class Refused(Exception):

@@ -253,7 +253,7 @@ class Mover:
             there_is = not immediate or (
                 spot.form in {Form.ASSIGNED, Form.ADDED}
                 and (late or all(_is_itself(one) for one in bindings))
-                and self.project.is_mapped_at_once(self.source)
+                and self.project.mapped_later(self.source) is None
             )
             plain = there_is and self.sees_source() and not is_mangled(name)
             return Moved(f"{self.source.name}.{name}") if plain else None

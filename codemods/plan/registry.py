@@ -13,7 +13,7 @@ import re
 from backpop.codemods.facts import ClassInfo
 from backpop.codemods.link import Attribute, External, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
-from backpop.codemods.plan.model import Refused
+from backpop.codemods.plan.model import Refused, listed
 
 # Annotations that are names in such a string beside sqlalchemy's own.
 ORM_NAMES = {"foreign", "remote"}
@@ -48,7 +48,7 @@ def class_name(project: Project, made: ClassInfo) -> str:
             and not project.has_table(suffix[0])
         ):
             return ".".join((*suffix, made.name))
-    places = ", ".join(sorted(other.where for other in (made, *rivals)))
+    places = listed(sorted(other.where for other in (made, *rivals)))
     raise Refused("BP202", f"no string tells {made.name} at {places} apart")
 
 

@@ -53,7 +53,7 @@ def forms(project: Project, forward: Forward, placement: Placement) -> list[Form
         return [Form.ENTRY]
     if forward.site.place is Place.METHOD:
         return [Form.BODY] if placement is not Placement.AFTER_SOURCE else []
-    if forward.site.place is not Place.BODY and not _is_beside(project, forward):
+    if not _is_in_body(forward) and not _is_beside(project, forward):
         return [Form.ASSIGNED]
     if placement is Placement.AUTO:
         return [Form.BODY, Form.ASSIGNED]
@@ -62,6 +62,9 @@ def forms(project: Project, forward: Forward, placement: Placement) -> list[Form
 
 def spot_of(project: Project, forward: Forward, form: Form) -> Spot:
     """Where a reverse of one of these forms is written. Raises :class:`Refused` where that is not safe."""
+    for made in (forward.source, forward.target):
+        if project.mapped_later(made) in {"automap_base", "AutomapBase"}:
+            raise Refused("BP313", f"{made.name} at {made.where}")
     mapping = _mapping(project, forward)
     if forward.site.place is Place.ADDED and mapping is not None:
         _check_between(project, mapping.call.scope, [mapping.call.stmt, forward.site.stmt])
@@ -86,6 +89,10 @@ def _mapping(project: Project, forward: Forward) -> Mapping | None:
     return found[0] if found else None
 
 
+def _is_in_body(forward: Forward) -> bool:
+    return forward.site.place in {Place.BODY, Place.MAPPER_ARGS}
+
+
 def _is_beside(project: Project, forward: Forward) -> bool:
     """Whether ``Source.f = relationship(...)`` is sure to run with the module that defines both classes."""
     site, source = forward.site, forward.source
@@ -103,13 +110,14 @@ def _is_beside(project: Project, forward: Forward) -> bool:
 def _after(project: Project, forward: Forward) -> Spot:
     """A statement right after the source's class statement, or after that of the forward."""
     site, target = forward.site, forward.target
-    in_body = site.place is Place.BODY
+    in_body = _is_in_body(forward)
     stmt: ast.stmt = forward.source.node if in_body else site.stmt
     scope = forward.source.scope if in_body else site.scope
     if scope.kind == "class":
         raise Refused("BP312", f"{forward.source.name} is defined in {scope.name}")
-    if not project.is_mapped_at_once(target) or not project.is_mapped_at_once(forward.source):
-        raise Refused("BP312", f"{target.name} or {forward.source.name} is only mapped later")
+    for made in (target, forward.source):
+        if (base := project.mapped_later(made)) is not None:
+            raise Refused("BP312", f"{made.name} is only mapped later, by {base}")
     if not in_body and project.is_mapped(forward.source):
         _check_unconfigured(project, forward)
     owner = _name_of(project, forward, scope, stmt)
