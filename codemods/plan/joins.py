@@ -145,9 +145,14 @@ def _with_remote_of_tables(project: Project, mover: Mover, forward: Forward, joi
     moved = mover.move("primaryjoin", join)  # the names in it are the same there
     if moved.imports or moved.text != mover.spot.module.source.segment(join):
         raise Refused("BP502", f"remote() in {ast.unparse(join)}")
-    tree = ast.parse(ast.unparse(join), mode="eval").body
-    swapped = _RemoteSwap(sides[0], sides[1]).visit(tree)
-    return Moved(ast.unparse(ast.fix_missing_locations(swapped)))
+    text = str(join.value).strip() if isinstance(join, ast.Constant) else moved.text
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except SyntaxError as error:
+        raise Refused("BP502", f"remote() in {ast.unparse(join)}: {error}") from error
+    swapped = _RemoteSwap(sides[0], sides[1], third=False).visit(tree)
+    text = ast.unparse(ast.fix_missing_locations(swapped))
+    return Moved(quoted(text, mover.quote) if isinstance(join, ast.Constant) else text)
 
 
 def _hierarchies(project: Project, source: ClassInfo, target: ClassInfo) -> tuple[set[str], set[str]]:
@@ -162,12 +167,14 @@ def _hierarchies(project: Project, source: ClassInfo, target: ClassInfo) -> tupl
 class _RemoteSwap(ast.NodeTransformer):
     """On a tree in which every column is ``Class.attribute`` or ``table.c.column``.
 
-    ``ours`` and ``theirs`` are the classes and tables of the source and of the target.
+    ``ours`` and ``theirs`` are the classes and tables of the source and of the target; without ``third``, a
+    column of another name may still be one of theirs, and is refused.
     """
 
-    def __init__(self, ours: set[str], theirs: set[str]) -> None:
+    def __init__(self, ours: set[str], theirs: set[str], *, third: bool = True) -> None:
         self.ours = ours
         self.theirs = theirs
+        self.third = third
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         if isinstance(node.func, ast.Attribute) and node.func.attr in _ANNOTATIONS:
@@ -183,6 +190,10 @@ class _RemoteSwap(ast.NodeTransformer):
             marks.append(inner.func.id)
             inner = inner.args[0]
         if not marks:
+            match node.func:
+                case ast.Attribute(value=ast.Name(id=owner)) if owner not in self.ours | self.theirs:
+                    node.args = [self.visit(arg) for arg in node.args]  # sa.and_() is no column
+                    return node
             return self.generic_visit(node)  # type: ignore[return-value]
         if "remote" in marks:
             marks = [mark for mark in marks if mark != "remote"]
@@ -219,7 +230,11 @@ class _RemoteSwap(ast.NodeTransformer):
                 rest = rest[1:]
             if side and rest:
                 return side if len(rest) == 1 else None  # a method of a column
-        return "other" if len(parts) == 2 or parts[-2] in {"c", "columns"} else None
+        if len(parts) != 2 and parts[-2] not in {"c", "columns"}:
+            return None
+        if not self.third:
+            raise Refused("BP502", f"the table of {ast.unparse(node)} is not known")
+        return "other"
 
 
 def _names(made: ClassInfo) -> Iterator[str]:

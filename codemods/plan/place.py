@@ -281,6 +281,8 @@ def check_configuring(project: Project, forward: Forward) -> None:
     if site.place is Place.ASSIGNED:
         first, last = min(source.node.lineno, first), site.stmt
     check_leaves_mappers(project, module, first, last, {target})
+    if not same and site.scope.module is source.module:
+        check_leaves_mappers(project, source.module, 0, source.node, {target})
 
 
 def check_leaves_mappers(
@@ -288,10 +290,10 @@ def check_leaves_mappers(
 ) -> None:
     """Raise :class:`Refused` if a module configures the mappers of some classes while it is imported.
 
-    Only between a line and a statement at its top level.
+    Only below a line, and down to a statement at its top level, that included.
     """
     for stmt, node in module.at_import:
-        between = stmt.lineno > first and (last is None or stmt.lineno < last.lineno)
+        between = stmt.lineno > first and (last is None or stmt.lineno <= last.lineno)
         if between and _configures(project, node, module.scope, classes):
             raise Refused("BP308", f"{ast.unparse(node)} in {module.shown}:{node.lineno}")
 

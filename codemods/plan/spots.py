@@ -184,16 +184,15 @@ def _entry(project: Project, forward: Forward, mapping: Mapping | None) -> Spot:
 def _check_between(project: Project, scope: Scope, stmts: Sequence[ast.stmt]) -> None:
     """Raise :class:`Refused` unless statements stand in one block, and nothing configures mappers between.
 
-    What is not known to leave the mappers alone counts as configuring them.
+    What is not known to leave the mappers alone counts as configuring them; so do the arguments of all but
+    the first statement, which are evaluated before it maps anything.
     """
     block = next((block for block in _blocks(scope.node) if stmts[0] in block), [])
     for stmt in stmts:
         if stmt not in block:
             raise Refused("BP310", f"line {stmt.lineno} and line {stmts[0].lineno}")
     places = sorted({block.index(stmt) for stmt in stmts})
-    for stmt in block[places[0] + 1 : places[-1]]:
-        if stmt in stmts:
-            continue
+    for stmt in block[places[0] + 1 : places[-1] + 1]:
         for node in _run_now(stmt):
             if isinstance(node, ast.Return | ast.Raise | ast.Yield | ast.Break | ast.Continue):
                 raise Refused("BP310", f"line {node.lineno} may end what line {stmt.lineno} is part of")
