@@ -35,6 +35,7 @@ _OF_ONE_RUN = frozenset(
         "paths",
         "quiet",
         "stdin_filename",
+        "report",
         "style",
         "verbose",
         "version",

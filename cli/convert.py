@@ -17,7 +17,7 @@ from backpop.cli.formats import Format, Output, Stopwatch
 from backpop.cli.selection import Selection
 from backpop.codemods.codes import CODES
 from backpop.codemods.plan.policy import Annotate, Placement, Policy
-from backpop.codemods.run import Outcome, to_back_populates, to_backref
+from backpop.codemods.run import Outcome, Settings, to_back_populates, to_backref
 
 if TYPE_CHECKING:
     from backpop.cli.verify import Verifying
@@ -42,6 +42,7 @@ class Options:
     output: Output
     interactive: bool = False
     color: When = When.AUTO
+    report: Path | None = None
     verifying: Verifying | None = None
     policy: Policy | None = None
     annotate: Annotate = Annotate.AUTO
@@ -53,6 +54,11 @@ class Options:
         return "to-backref" if self.policy else "to-back-populates"
 
     @property
+    def to_stdout(self) -> bool:
+        """Whether what was read from stdin goes to stdout, converted."""
+        return self.write and self.selection.stdin is not None
+
+    @property
     def noun(self) -> str:
         """What is converted."""
         return "pair" if self.policy else "backref"
@@ -61,17 +67,15 @@ class Options:
 def convert(options: Options) -> Exit:
     """Run a conversion and show it; returns the exit status."""
     clock = Stopwatch()
-    chosen = options.selection
-    to_stdout = options.write and chosen.stdin is not None
-    writing = options.write and not to_stdout
-    settings = chosen.settings(
+    writing = options.write and not options.to_stdout
+    settings = options.selection.settings(
         line_length=options.line_length,
         writing=writing,
         annotate=options.annotate,
         placement=options.placement,
         quiet=options.quiet,
     )
-    paths = chosen.paths
+    paths = options.selection.paths
     try:
         if options.policy is None:
             outcome = to_back_populates(paths, settings)
@@ -97,29 +101,50 @@ def convert(options: Options) -> Exit:
         from backpop.cli.interactive import accepted
 
         outcome = outcome.only(accepted(outcome, explicit=options.policy is None))
-    reviews = _reviews(outcome) if options.output.format is not Format.TEXT else []
+    shown_whole = options.output.format is not Format.TEXT or options.report is not None
+    reviews = _reviews(outcome) if shown_whole else []
     clock.lap("review")
     written = writing and not failed and _write(outcome)
     clock.lap("write")
     wrong = wrong or written is not writing
+    done = _give(options, settings, outcome, reviews, proof, clock.seconds, written=written)
+    wrong = wrong or not done
+    if not failed:
+        _report(outcome, options, failed=wrong)
+    found = bool((options.check and outcome.changes) or (options.strict and outcome.refusals))
+    return exit_status(found=found, wrong=wrong)
+
+
+def _give(
+    options: Options,
+    settings: Settings,
+    outcome: Outcome,
+    reviews: list[Review],
+    proof: Proof | None,
+    seconds: Mapping[str, float],
+    *,
+    written: bool,
+) -> bool:
+    """Give what was asked for, in its format; False where it cannot be written."""
     form, file = options.output.format, options.output.file
     if form is not Format.TEXT:
         from backpop.cli.formats.render import conversion
 
-        data = conversion(form, options.command, outcome, reviews, proof, clock.seconds, written=written)
+        data = conversion(form, options.command, outcome, reviews, proof, seconds, written=written)
         done = put(data, file)
-    elif to_stdout:
+    elif options.to_stdout:
         done = put(_result(outcome, settings.given), file)
     elif options.check:
         names = "".join(f"{printable(shown(str(change.path)))}\n" for change in outcome.changes)
         done = put(names.encode(), file)
     else:
         done = options.write or _put_diff(outcome, file, options.color)
-    wrong = wrong or not done
-    if not failed:
-        _report(outcome, options, failed=wrong)
-    found = bool((options.check and outcome.changes) or (options.strict and outcome.refusals))
-    return exit_status(found=found, wrong=wrong)
+    if options.report is not None:
+        from backpop.cli.report.page import page
+
+        html = page(options.command, outcome, reviews, proof, written=written)
+        done = put(html, options.report) and done
+    return done
 
 
 def _reviews(outcome: Outcome) -> list[Review]:

@@ -12,7 +12,7 @@ from rich.text import Text
 from backpop.cli.console import printable, shown
 from backpop.cli.facts import facts_of
 from backpop.codemods.facts import Site
-from backpop.codemods.review import Part, Review, reviews
+from backpop.codemods.review import Part, Review, marked, reviews
 from backpop.codemods.run import Outcome
 
 _HELP = """\
@@ -23,7 +23,8 @@ d  leave this pair and all that are left in this file as they are
 q  stop here; what was said yes to is written
 ?  say this again
 """
-_BOLD, _DIM, _OLD, _NEW = Style(bold=True), Style(dim=True), Style(color="red"), Style(color="green")
+_BOLD, _DIM = Style(bold=True), Style(dim=True)
+_STYLES = {"-": Style(color="red"), "+": Style(color="green"), " ": Style()}
 
 
 def accepted(outcome: Outcome, *, explicit: bool) -> set[Site]:
@@ -80,6 +81,7 @@ def _part(part: Part) -> Iterator[Text]:
     if part.before == part.after:
         return
     yield Text(printable(f"{shown(part.path)}:{part.line}"), _DIM)
-    for mark, text, style in (("-", part.before, _OLD), ("+", part.after, _NEW)):
-        for line in text.splitlines():
-            yield Text(f"{mark}{printable(line.expandtabs(4))}", style)
+    before, after = part.before.splitlines(), part.after.splitlines()
+    for mark, at in marked(before, after):
+        line = (before if mark == "-" else after)[at]
+        yield Text(f"{mark}{printable(line.expandtabs(4))}", _STYLES[mark])

@@ -125,3 +125,13 @@ Interactive = Annotated[
     bool,
     typer.Option("--interactive", "-i", help="Ask for each pair, and write those that were said yes to."),
 ]
+ReportFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE.html",
+        dir_okay=False,
+        show_default=False,
+        help="Also write a page to review the conversion with, which any browser shows.",
+    ),
+]

@@ -46,6 +46,21 @@ class Part:
         return f"{self.owner}.{self.attribute}"
 
 
+def marked(before: Sequence[str], after: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Yield how lines are shown: "-" with an index in ``before``, "+" or " " with one in ``after``.
+
+    Only what both begin and end with counts as the same: a statement changes in one place.
+    """
+    shorter = min(len(before), len(after))
+    head = next((at for at in range(shorter) if before[at] != after[at]), shorter)
+    shorter -= head
+    tail = next((at for at in range(shorter) if before[-1 - at] != after[-1 - at]), shorter)
+    yield from ((" ", at) for at in range(head))
+    yield from (("-", at) for at in range(head, len(before) - tail))
+    yield from (("+", at) for at in range(head, len(after) - tail))
+    yield from ((" ", at) for at in range(len(after) - tail, len(after)))
+
+
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a conversion rests on.

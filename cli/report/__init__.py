@@ -1,0 +1,1 @@
+"""``--report``: a page to review a conversion with."""
