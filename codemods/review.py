@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backpop.codemods.edits import Edit, FileChange, splice
-from backpop.codemods.facts import Module, Site
+from backpop.codemods.facts import Module, Place, Site
 from backpop.codemods.link import Project
 from backpop.codemods.patch import blocks_of
 from backpop.codemods.plan.carried import annotated_way, given_arguments, way_of
@@ -137,12 +137,13 @@ def replacements(change: FileChange) -> Iterator[Replacement]:
 
 def _pair(project: Project, conversion: Conversion, changes: Mapping[str, FileChange]) -> Pair:
     title = (conversion.source.name, conversion.forward_name)
-    forward = _statement(conversion.home, conversion.site.stmt, title, changes)
+    forward = _statement(conversion.home, _forward(conversion), title, changes)
     target = conversion.target
     if isinstance(conversion, Collapse):
         title = (target.name, conversion.reverse_name)
         reverse = _statement(target.module, conversion.removed.stmt, title, changes)
     else:
+        assert isinstance(conversion, Expansion)
         reverse = _added(conversion, changes)
     facts = _facts(project, conversion)
     return Pair(forward, reverse, facts, _named(conversion.site), target.module.path, target.node.lineno)
@@ -152,10 +153,10 @@ def _pair(project: Project, conversion: Conversion, changes: Mapping[str, FileCh
 
 
 def _statement(
-    module: Module, stmt: ast.stmt, title: tuple[str, str], changes: Mapping[str, FileChange]
+    module: Module, node: ast.AST, title: tuple[str, str], changes: Mapping[str, FileChange]
 ) -> Part:
-    """The lines of a statement, and what the edits that touch them make of them."""
-    start, end = _span(module.source, stmt)
+    """The lines of a statement or an expression, and what the edits that touch them make of them."""
+    start, end = _span(module.source, node)
     edits = [
         Edit(max(edit.start, start) - start, min(edit.end, end) - start, edit.new)
         for edit in _edits(changes, module)
@@ -164,30 +165,43 @@ def _statement(
     before = module.source.data[start:end]
     after = splice(before, edits)
     text = module.source.decode
-    return Part(module.path, first_line(stmt), *title, text(before), text(after))
+    line = module.source.line_of(module.source.text_offset(start))
+    return Part(module.path, line, *title, text(before), text(after))
 
 
-def _added(conversion: Conversion, changes: Mapping[str, FileChange]) -> Part:
-    """The lines that the class of the reverse gets; the statement that is there already if it gets none."""
-    owner, title = conversion.target, (conversion.target.name, conversion.reverse_name)
-    module = owner.module
-    edits = _edits(changes, module)
-    if conversion.home is module:
-        forward = _span(module.source, conversion.site.stmt)
+def _added(conversion: Expansion, changes: Mapping[str, FileChange]) -> Part:
+    """The lines that the reverse becomes; if none are needed, the statement that is there in its class."""
+    made, title = conversion.target, (conversion.target.name, conversion.reverse_name)
+    if conversion.reverse is None:
+        member = made.member(conversion.reverse_name)
+        if member is not None:
+            return _statement(made.module, member.stmt, title, {})
+        return Part(made.module.path, made.node.lineno, *title, "", "")
+    spot = conversion.reverse.spot
+    source, edits = spot.module.source, _edits(changes, spot.module)
+    if conversion.home is spot.module:
+        forward = _span(source, _forward(conversion))
         edits = [edit for edit in edits if not _touches(edit, *forward)]
-    start, end = _span(module.source, owner.node)
+    start, end = _span(source, spot.node)
+    data = source.data
+    if not data.endswith(b"\n"):  # or the last line would seem to change, only because others follow it
+        data += b"\n"
+        end += end == len(source.data)
     blocks = [
         block
-        for block in blocks_of(FileChange(Path(module.path), module.source.data, tuple(edits)))
+        for block in blocks_of(FileChange(Path(spot.module.path), data, tuple(edits)))
         if start <= block.start and block.end <= end
     ]
-    member = owner.member(conversion.reverse_name)
-    if not blocks and member is not None:
-        return _statement(module, member.stmt, title, {})
-    line = blocks[0].line + 1 if blocks else owner.node.lineno
+    line = blocks[0].line + 1 if blocks else spot.line
     old = b"".join(line for block in blocks for line in block.old)
     new = b"".join(line for block in blocks for line in block.new)
-    return Part(module.path, line, *title, module.source.decode(old), module.source.decode(new))
+    return Part(spot.module.path, line, *title, source.decode(old), source.decode(new))
+
+
+def _forward(conversion: Conversion) -> ast.AST:
+    """What is shown of a forward: its statement, or its entry in the properties of a mapping."""
+    site = conversion.site
+    return site.node if site.place is Place.PROPERTIES else site.stmt
 
 
 def _edits(changes: Mapping[str, FileChange], module: Module) -> Sequence[Edit]:
@@ -200,9 +214,11 @@ def _touches(edit: Edit, start: int, end: int) -> bool:
     return edit.start < end and edit.end > start
 
 
-def _span(source: Source, stmt: ast.stmt) -> tuple[int, int]:
-    """The bytes of the lines of a statement, its decorators included."""
-    first, last = first_line(stmt), stmt.end_lineno or stmt.lineno
+def _span(source: Source, node: ast.AST) -> tuple[int, int]:
+    """The bytes of the lines that a node stands on, its decorators included."""
+    assert isinstance(node, ast.stmt | ast.expr)
+    first = first_line(node) if isinstance(node, ast.stmt) else node.lineno
+    last = node.end_lineno or node.lineno
     return source.byte_offset(source.line_starts[first - 1]), source.byte_offset(source.line_end(last))
 
 
