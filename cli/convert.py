@@ -22,6 +22,7 @@ from backpop.codemods.run import Outcome, Settings, to_back_populates, to_backre
 if TYPE_CHECKING:
     from backpop.cli.verify import Verifying
     from backpop.codemods.review import Review
+    from backpop.codemods.verify import Proof
 
 
 # Notes of what may break, or change, a program.
