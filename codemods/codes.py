@@ -365,6 +365,45 @@ _ALL = (
         'user = relationship("User", backref="addresses")',
     ),
     Code(
+        "BP404",
+        "reverse is already there, and does not point back",
+        "The target class has an explicit relationship of this name, whose back_populates does not name the "
+        "relationship that has the backref. SQLAlchemy refuses the two together.",
+        "Give the reverse back_populates=, if it is the other side; then the backref can be converted.",
+        "class User(Base):\n"
+        '    addresses = relationship("Address")\n'
+        "\n"
+        "\n"
+        "class Address(Base):\n"
+        '    user = relationship("User", backref="addresses")',
+    ),
+    Code(
+        "BP405",
+        "both sides have a backref",
+        "Each of two relationships has a backref that would make the other one. SQLAlchemy refuses that.",
+        "Remove one of the two relationships, or give both back_populates instead.",
+        "class User(Base):\n"
+        '    addresses = relationship("Address", backref="user")\n'
+        "\n"
+        "\n"
+        "class Address(Base):\n"
+        '    user = relationship("User", backref="addresses")',
+    ),
+    Code(
+        "BP406",
+        "another relationship already names this one",
+        "A relationship of the target has back_populates with the name of the one that has the backref. "
+        "SQLAlchemy joins all three, and what they synchronise depends on which is configured first.",
+        "Keep one of the two reverses: give the relationship back_populates instead of the backref, or take "
+        "back_populates from the other one.",
+        "class User(Base):\n"
+        '    all_addresses = relationship("Address", back_populates="user")\n'
+        "\n"
+        "\n"
+        "class Address(Base):\n"
+        '    user = relationship("User", backref="addresses")',
+    ),
+    Code(
         "BP501",
         "argument cannot be moved to the target",
         "The expression means something only where it stands, and cannot be said in the target's class body.",

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from backpop.codemods.facts import ClassInfo, Module, Scope, Site
 from backpop.codemods.link import Project
 from backpop.codemods.plan.annotate import annotated
+from backpop.codemods.plan.existing import check_unnamed, has_reverse
 from backpop.codemods.plan.forward import Forward, recognise
 from backpop.codemods.plan.model import Expansion, Form, Plan, Refused, Report, Reverse
 from backpop.codemods.plan.place import check_name_is_free
 from backpop.codemods.plan.policy import Annotate, Placement
-from backpop.codemods.plan.reverse import has_reverse, reverse_of
+from backpop.codemods.plan.reverse import reverse_of
 from backpop.codemods.plan.spots import ELSEWHERE, forms, spot_of
 
 
@@ -43,6 +44,7 @@ def plan_to_back_populates(
         try:
             for forward in forwards:
                 _check_rivals(project, forward, rivals)
+                check_unnamed(project, forward)
             conversions += [_convert(project, forward, annotate, placement) for forward in forwards]
         except Refused as refused:
             refusals.append(report_at(site, refused.code, refused.detail))
