@@ -49,11 +49,15 @@ def put(data: bytes, file: Path | None) -> bool:
 
 
 def shown(path: str) -> str:
-    """A path as messages show it: relative to the current folder where it is below that."""
+    """A path as messages show it: relative to the current folder where it is below that.
+
+    A line that begins with two colons is a command to the runner of a GitHub workflow.
+    """
     try:
-        return str(Path(path).relative_to(Path.cwd()))
+        name = str(Path(path).relative_to(Path.cwd()))
     except ValueError:
         return path
+    return f"./{name}" if name.lstrip().startswith("::") else name
 
 
 def printable(text: str) -> str:

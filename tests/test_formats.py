@@ -292,6 +292,18 @@ def test_hostile_file_names_and_source(tmp_path: Path) -> None:
             assert all(line.startswith(("::warning file=", "::error file=")) for line in lines)
 
 
+def test_no_line_of_text_is_a_command_to_the_runner(tmp_path: Path) -> None:
+    source = "from sqlalchemy.orm import relationship\nclass A(Base):\n    a = relationship(x, backref='x')\n"
+    for name in ("::error file=x::y.py", " ::warning::z.py"):
+        (tmp_path / name).write_text(source, "utf-8")
+        (tmp_path / f"{name}2.py").write_text("backref = (", "utf-8")
+    for command in ("to-back-populates", "check", "audit"):
+        done = run(command, cwd=tmp_path)
+        lines = [*done.stdout.splitlines(), *done.stderr.splitlines()]
+        assert any("::error file=x::y.py" in line for line in lines)
+        assert not [line for line in lines if line.strip().startswith("::")]
+
+
 def test_file_name_that_is_no_text(tmp_path: Path) -> None:
     try:
         Path(f"{tmp_path}/\udcff.py").write_text("backref = (", "utf-8")
