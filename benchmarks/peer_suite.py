@@ -2,7 +2,7 @@
 
 ``make peer-suite`` takes a pinned source archive (checked, kept in ``.cache``), converts its ``test/orm``
 and ``examples`` in place and runs the tests of the files that changed, on SQLite, in both trees: the tests of
-other files cannot change. ``--all`` runs the whole of ``test/orm`` instead. Exits with 1 if a test
+other files cannot change. With paths it runs those tests instead. Exits with 1 if a test
 has another outcome that is not explained in ``EXPLAINED``.
 """
 
@@ -99,14 +99,17 @@ def outcomes(tree: Path, tests: list[str], workers: int) -> dict[str, str]:
 
 
 def main(
-    everything: Annotated[bool, typer.Option("--all", help="Run the whole of test/orm.")] = False,
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(help="The tests to run, as in test/orm; those that changed, if none."),
+    ] = None,
     workers: Annotated[int, typer.Option("--workers", "-n", help="Processes to run the tests in.")] = 2,
 ) -> None:
     """Compare the outcomes of SQLAlchemy's ORM tests before and after a conversion."""
     before, after = unpacked("before"), unpacked("after")
     changed = converted(after)
     tests = [path for path in changed if Path(path).name.startswith("test_") and path.startswith("test/")]
-    chosen = ["test/orm"] if everything else tests
+    chosen = paths or tests
     old, new = (outcomes(tree, chosen, workers) for tree in (before, after))
     counts = Counter(outcome.partition(":")[0] for outcome in old.values())
     print(f"before: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}")

@@ -317,7 +317,9 @@ def check_name_is_free(project: Project, forward: Forward) -> None:
     """
     name, target = forward.backref.name, forward.target
     above = project.ancestors(target)
-    declared = [hint.stmt for hint in target.hints.get(name, ())]
+    declared: list[ast.stmt] = [hint.stmt for hint in target.hints.get(name, ())]
+    if project.mappings.of_class(target, forward.scope):
+        declared = [member.stmt for member in target.members if member.value is None]  # says nothing to it
     if name in target.body.bindings or any(
         member.name == name and member.stmt not in declared for member in target.members
     ):
