@@ -20,7 +20,7 @@ def run(codes: Sequence[str]) -> Exit:
     if unknown:
         return Exit.ERROR
     if not names:
-        for one in CODES.values():
+        for _, one in sorted(CODES.items()):
             print(f"{one.code}  {one.title}")
     print("\n\n".join("\n".join(_lines(CODES[name])) for name in names), end="\n" if names else "")
     return Exit.OK

@@ -262,6 +262,7 @@ def audit(
     exclude: Exclude = None,
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
+    stdin_filename: StdinFilename = None,
     output_format: OutputFormat = Format.TEXT,
     output: OutputFile = None,
     factories: Factories = None,
@@ -274,7 +275,7 @@ def audit(
     from backpop.cli.audit import Options, run
     from backpop.cli.selection import selection
 
-    chosen = selection(paths, exclude, per_file_ignores, gitignore, factories)
+    chosen = selection(paths, exclude, per_file_ignores, gitignore, factories, stdin_filename)
     status = run(Options(chosen, tuple(style or ()), Output(output_format, output)))
     raise typer.Exit(int(status))
 
@@ -283,7 +284,7 @@ def audit(
 def explain(
     codes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[CODES]...", show_default=False, help="As in BP501; all if none."),
+        typer.Argument(metavar="CODE", show_default=False, help="As in BP501; all if none."),
     ] = None,
 ) -> None:
     """Say what a code means, with an example, and what to do about it."""
@@ -309,7 +310,7 @@ def verify(
     modules: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODULE]... [PATHS]...",
+            metavar="MODULE|PATH",
             help="Modules to import, and packages with all their submodules; those of the configuration if "
             "none. What is no dotted name, or ends "
             "in .py, is a path (write ./src): a file or folder to convert, the current folder if none.",

@@ -19,6 +19,7 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(
         help="Files and folders, the current folder if none; - is one file from stdin.",
+        metavar="PATH",
         show_default=False,
         is_eager=True,
         callback=configure,

@@ -335,6 +335,7 @@ _ALL = (
         "Where a relationship has the name that automap would choose, automap takes it over and ignores its "
         "backref; an explicit reverse would be there beside automap's own.",
         "Look at what automap makes of the class, and convert this pair by hand.",
+        'Base = automap_base()\n\nclass Address(Base):\n    user = relationship("User", backref="addresses")',
     ),
     Code(
         "BP401",

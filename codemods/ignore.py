@@ -58,7 +58,7 @@ class Ignores:
 
     def split(self, reports: Sequence[Report]) -> tuple[tuple[Report, ...], tuple[Report, ...]]:
         """The reports that are wanted, and one of BP005 in the place of each of the others."""
-        kept = [report for report in reports if self.keeps(report)]
+        kept = dict.fromkeys(report for report in reports if self.keeps(report))
         said = (
             replace(one, code="BP005", detail=f"{one.code} {CODES[one.code].title}: {one.detail}")
             for one in kept

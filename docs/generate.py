@@ -5,6 +5,7 @@ A hook of MkDocs: ``hooks`` in ``mkdocs.yml`` names this file.
 
 from __future__ import annotations
 
+import html
 import inspect
 import re
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ def codes() -> Iterator[str]:
     yield "`backpop explain BP501` prints the same. A code never changes its meaning."
     for prefix, title in _GROUPS.items():
         yield f"\n## {title}"
-        for code in CODES.values():
+        for _, code in sorted(CODES.items()):
             if code.code.startswith(prefix):
                 yield f"\n### {code.code}: {code.title}\n\n{code.why}\n"
                 if code.example:
@@ -63,21 +64,21 @@ def command_line() -> Iterator[str]:
     """Every command with its arguments and options."""
     root: Any = typer.main.get_command(app)
     yield "# Command line\n"
-    yield "Where an option has a configuration key, its name is also one in `[tool.backpop]`;"
-    yield "see [configuration](configuration.md).\n"
+    yield "An option with a key can also be set in `[tool.backpop]`: see [configuration](configuration.md).\n"
     keys = {key_of(name) for name in configurable(typer.Context(root))}
     for name, command in root.commands.items():
         context = typer.Context(command, info_name=f"backpop {name}")
         yield f"## backpop {name}\n"
         yield f"{inspect.cleandoc(command.help)}\n"
         yield f"```\n{command.get_usage(context).removeprefix('Usage: ')}\n```\n"
-        yield "| | | configuration key |\n|---|---|---|"
+        yield "| | | Key |\n|---|---|---|"
         for parameter in command.params:
             record = parameter.get_help_record(context)
             if record is not None:
-                flags, text = (part.replace("|", "\\|") for part in record)
+                # in a table, Markdown would take a bar for the end of a cell
+                flags, text = (html.escape(part).replace("|", "&#124;") for part in record)
                 key = key_of(parameter.name)
-                yield f"| `{flags}` | {text} | {f'`{key}`' if key in keys else ''} |"
+                yield f"| <code>{flags}</code> | {text} | {f'`{key}`' if key in keys else ''} |"
         yield ""
 
 
@@ -87,7 +88,7 @@ def library() -> Iterator[str]:
     head, *code, last = inspect.cleandoc(api.__doc__ or "").split("\n\n")
     example = inspect.cleandoc("\n\n".join(code))
     yield _plain(f"{head}\n\n```python\n{example}\n```\n\n{last}\n")
-    for name in api.__all__:
+    for name in sorted(api.__all__, key=lambda name: (inspect.isclass(getattr(api, name)), name)):
         found = getattr(api, name)
         if inspect.isfunction(found):
             yield f"## {name}\n\n```python\n{name}{inspect.signature(found)}\n```\n"

@@ -78,4 +78,4 @@ def test_pages_are_made_from_the_program() -> None:
     assert re.findall(r"^## backpop (.*)$", commands, re.MULTILINE) == list(ROOT_COMMAND.commands)
     library = "\n".join(generate.library())
     names = [name for name in api.__all__ if not isinstance(getattr(api, name), dict | str)]
-    assert re.findall(r"^## (.*)$", library, re.MULTILINE) == names
+    assert sorted(re.findall(r"^## (.*)$", library, re.MULTILINE)) == sorted(names)

@@ -48,6 +48,11 @@ def test_it_needs_a_name(tmp_path: Path) -> None:
     assert "--stdin-filename" in done.stderr
 
 
+def test_the_audit_reads_it_as_well(tmp_path: Path) -> None:
+    done = run("audit", "-", "--stdin-filename", "models.py", cwd=tmp_path, stdin=SOURCE)
+    assert "Child.parent" in done.stdout
+
+
 def test_what_cannot_be_parsed_is_reported_under_its_name(tmp_path: Path) -> None:
     done = run("check", "-", "--stdin-filename", "x.py", cwd=tmp_path, stdin=b"backref = (")
     assert done.returncode == 2
