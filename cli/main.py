@@ -85,8 +85,8 @@ def to_back_populates(
     annotate: Annotated[
         Annotate,
         typer.Option(
-            help="Whether a reverse is annotated where the foreign keys prove how: in files with "
-            "Mapped annotations, never, or in every class that SQLAlchemy 2 maps."
+            help="Whether a reverse is annotated where the foreign keys prove how: in typed classes and "
+            "files, never, or in every class that SQLAlchemy 2 maps."
         ),
     ] = Annotate.AUTO,
     placement: Annotated[

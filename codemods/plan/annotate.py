@@ -25,6 +25,7 @@ from backpop.codemods.plan.policy import Annotate
 
 _LAZY = {"dynamic": "DynamicMapped", "write_only": "WriteOnlyMapped"}
 _COLLECTIONS = {"list": "List", "set": "Set"}  # and their older names in typing
+_MAPPED_BY = {"Column", "mapped_column", "relationship"}
 # What only SQLAlchemy 2 has: before, an annotation said nothing to it.
 _MODERN = ("mapped_column", "DeclarativeBase", "DynamicMapped", "WriteOnlyMapped")
 
@@ -63,8 +64,7 @@ def annotated(project: Project, forward: Forward, reverse: Reverse, annotate: An
     """
     target = forward.target
     of_sqlmodel = forward.factory == SQLMODEL
-    typed = any(map(is_mapped, _annotations(target.module)))
-    wanted = annotate is Annotate.ALWAYS or (typed and annotate is Annotate.AUTO)
+    wanted = annotate is Annotate.ALWAYS or (annotate is Annotate.AUTO and _is_typed(project, target))
     hints = target.hints.get(reverse.name, [])
     if not (wanted or hints or of_sqlmodel):
         return reverse
@@ -82,6 +82,23 @@ def annotated(project: Project, forward: Forward, reverse: Reverse, annotate: An
         if of_sqlmodel:
             raise Refused("BP306", f"{target.name}.{reverse.name} cannot be annotated: {error}") from error
         return replace(reverse, notes=(("BP906", str(error)),))
+
+
+def _is_typed(project: Project, target: ClassInfo) -> bool:
+    """Whether the author of a class annotates: in its body, or else rather often in its file."""
+    if any(member.annotation and is_mapped(unquoted(member.annotation)) for member in target.members):
+        return True
+    annotated_ones = sum(map(is_mapped, project.once(_annotations, target.module)))
+    return annotated_ones > 0 and annotated_ones >= project.once(_unannotated, target.module)
+
+
+def _unannotated(project: Project, module: Module) -> int:
+    """How many columns and relationships of a module have no annotation."""
+    members = (member for made in module.classes for member in made.members if member.annotation is None)
+    return sum(
+        isinstance(member.value, ast.Call) and last_name(member.value.func) in _MAPPED_BY
+        for member in members
+    )
 
 
 def _declared(project: Project, forward: Forward, hints: list[Hint]) -> Shape:
@@ -214,7 +231,7 @@ def without_said(
     return {key: value for key, value in arguments.items() if shape is None or key not in _SAID[shape]}
 
 
-def _annotations(module: Module) -> list[ast.expr]:
+def _annotations(project: Project, module: Module) -> list[ast.expr]:
     """The annotations of attributes in a module, those that are strings as what they say."""
     return [
         unquoted(annotation)
@@ -298,7 +315,7 @@ class _Style:
         self.target = forward.target
         self.module = forward.target.module
         self.quote = self.module.source.quote(self.target.node, self.module.tree)
-        self.annotations = _annotations(self.module)
+        self.annotations = project.once(_annotations, self.module)
         self.modern = _is_modern(project, self.target)
         self.typed = any(map(is_mapped, self.annotations))
 
