@@ -306,6 +306,9 @@ def _for_checkers(module: Module, wanted: Sequence[Import], before_line: int) ->
     imports = _imports(module, before_line)
     if not imports:
         raise LayoutError("there is no import to stand below")
+    end = imports[-1].end_lineno or imports[-1].lineno
+    if end < len(source.line_starts) and source.line_text(end + 1).strip():
+        text += source.newline
     return _below(module, imports[-1], text)
 
 
