@@ -43,6 +43,16 @@ POSITIONAL = (
     "order_by",
     "backref",
 )
+# Every class has these, or declarative reads them.
+_OF_CLASSES = (
+    frozenset(dir(type))
+    | {"__table__", "__tablename__", "__table_args__", "__mapper_args__"}
+    | {
+        "__mapper__",
+        "__abstract__",
+        "__clause_element__",
+    }
+)
 # What the reverse depends on.
 _MATTERING = {"argument", "secondary", "primaryjoin", "secondaryjoin", "foreign_keys", "viewonly"} | {
     "post_update",
@@ -302,7 +312,9 @@ def _constant_name(project: Project, node: ast.expr, scope: Scope) -> str | None
     if (
         not name.isidentifier()
         or keyword.iskeyword(name)
-        or name.startswith(("__", "_sa_"))
+        or name.startswith("_sa_")
+        or is_mangled(name)
+        or name in _OF_CLASSES
         or unicodedata.normalize("NFKC", name) != name  # as Python spells identifiers, but not strings
     ):
         raise Refused("BP104", f"{name!r} cannot be a mapped attribute of a class body")

@@ -74,6 +74,8 @@ def spot_of(project: Project, forward: Forward, form: Form) -> Spot:
         form is Form.BODY or project.subclasses(forward.target)  # these would not find declarative's own
     ):
         raise Refused("BP104", f"{forward.backref.name!r} has a meaning of its own in {forward.target.name}")
+    if form is Form.BODY and forward.backref.name.startswith("__"):
+        raise Refused("BP104", f"declarative does not look at {forward.backref.name!r} in a class body")
     if form is Form.BODY:
         check_life(project, forward)
         check_configuring(project, forward)
