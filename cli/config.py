@@ -31,7 +31,6 @@ _OF_ONE_RUN = frozenset(
         "help",
         "interactive",
         "output",
-        "output_format",
         "paths",
         "quiet",
         "stdin_filename",
@@ -227,8 +226,6 @@ def _toml_type(value: object) -> str:
 
 def show(ctx: typer.Context, start: Path) -> Exit:
     """Print every setting that holds at a path as TOML, each with where it comes from."""
-    import json
-
     from backpop.cli.formatter import line_length_of
 
     try:
@@ -243,16 +240,21 @@ def show(ctx: typer.Context, start: Path) -> Exit:
             value, origin = found.values[name], shown(str(found.file))
         elif name == "line_length" and (length := line_length_of(start)):
             value, origin = length.columns, shown(str(length.file))
-        if isinstance(value, Enum):
-            value = value.value
-        text = (
-            f"# {key_of(name)}"
-            if value is None
-            else f"{key_of(name)} = {json.dumps(value, ensure_ascii=False)}"
-        )
-        rows.append((text, origin))
+        key = key_of(name)
+        rows.append((f"# {key}" if value is None else f"{key} = {_toml(name, value)}", origin))
     width = max(len(text) for text, _ in rows)
     print("[tool.backpop]")
     for text, origin in rows:
         print(printable(f"{text:{width}}  # {origin}"))
     return Exit.OK
+
+
+def _toml(name: str, value: Any) -> str:
+    """A value of a parameter as TOML: strings, numbers and lists are spelt as in JSON."""
+    import json
+
+    if name in _TABLES:
+        rules = (text.rpartition(":") for text in value)
+        entries = (f"{json.dumps(path)} = {json.dumps(codes.split(','))}" for path, _, codes in rules)
+        return f"{{ {', '.join(entries)} }}"
+    return json.dumps(value.value if isinstance(value, Enum) else value, ensure_ascii=False)

@@ -91,12 +91,15 @@ def test_nothing_runs_because_the_configuration_says_so(tree: Path) -> None:
 
 
 def test_config_shows_what_is_in_force_and_where_it_comes_from(tree: Path) -> None:
-    _configure(tree, "keep = 'scalar'\nexclude = ['docs/']\n[tool.ruff]\nline-length = 101")
+    rules = "{ '/a b.py' = ['BP003', 'BP501'], 'c' = ['ALL'] }"
+    keys = f"keep = 'scalar'\nexclude = ['docs/']\nper-file-ignores = {rules}"
+    _configure(tree, f"{keys}\n[tool.ruff]\nline-length = 101")
     done = backpop("config", cwd=tree)
     shown = tomllib.loads(done.stdout)["tool"]["backpop"]
     assert shown["keep"] == "scalar"
     assert shown["exclude"] == ["docs/"]
     assert shown["line-length"] == 101
+    assert shown["per-file-ignores"] == {"/a b.py": ["BP003", "BP501"], "c": ["ALL"]}
     assert shown["gitignore"] is True
     lines = {line.split(" ")[0]: line for line in done.stdout.splitlines()}
     assert lines["keep"].endswith("# pyproject.toml")
@@ -125,3 +128,14 @@ def test_the_formatters_line_length(tmp_path: Path, name: str, text: str, column
     (tmp_path / "inner").mkdir()
     found = line_length_of(tmp_path / "inner")
     assert (found and (found.columns, found.file)) == (columns and (columns, tmp_path / name))
+
+
+def test_the_output_format_can_be_configured(tree: Path) -> None:
+    _configure(tree, "output-format = 'github'")
+    assert run_check(tree).startswith("::warning file=library/book.py")
+    assert not run_check(tree, "--output-format", "text").startswith("::")
+
+
+def run_check(tree: Path, *arguments: str) -> str:
+    """What ``backpop check`` prints for a project."""
+    return backpop("check", *arguments, cwd=tree).stdout
