@@ -338,6 +338,14 @@ _ALL = (
         'Base = automap_base()\n\nclass Address(Base):\n    user = relationship("User", backref="addresses")',
     ),
     Code(
+        "BP314",
+        "side of a pair stands outside of class bodies",
+        "What is assigned after a class, added to a mapper or written in an imperative mapping may be there "
+        "for the order of statements; to-backref only takes what stands in class bodies.",
+        "Leave the pair as it is, or write the backref by hand.",
+        'User.addresses = relationship("Address", back_populates="user")',
+    ),
+    Code(
         "BP401",
         "name is taken at the other end",
         "The target class, or one that it shares attributes with, already has an attribute of this name.",

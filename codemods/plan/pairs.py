@@ -23,11 +23,11 @@ from backpop.codemods.plan.model import Refused
 
 # A relationship in one of these places is left alone, with the code that says so.
 _PLACES = {
-    Place.PROPERTIES: ("BP302", "it stands in an imperative mapping"),
-    Place.MAPPER_ARGS: ("BP302", "it stands in __mapper_args__"),
-    Place.ADDED: ("BP302", "it is added to a mapper"),
-    Place.ARGUMENT: ("BP302", "it stands in another call"),
-    Place.ASSIGNED: ("BP303", "it is assigned after the class"),
+    Place.PROPERTIES: ("BP314", "it stands in an imperative mapping"),
+    Place.MAPPER_ARGS: ("BP314", "it stands in __mapper_args__"),
+    Place.ADDED: ("BP314", "it is added to a mapper"),
+    Place.ARGUMENT: ("BP314", "it stands in another call"),
+    Place.ASSIGNED: ("BP314", "it is assigned after the class"),
     Place.CONDITIONAL: ("BP304", "it stands in a conditional part of the class body"),
     Place.OTHER: ("BP305", "it is not the whole value of an attribute in a class body"),
 }
