@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SQLALCHEMY := 1.3.24 1.4.54 2.0.58 2.1.9
 ENVIRONMENTS := $(SQLALCHEMY:%=.cache/venvs/%/.ready)
 
-.PHONY: help venv environments lint format typecheck test peer-suite demo picture docs clean
+.PHONY: help venv environments lint format typecheck test peer-suite demo picture docs clean kill fuzz coverage matrix
 
 help:  ## Show this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,18 @@ test: lint typecheck environments  ## Lint, check types and run the tests
 
 peer-suite: $(READY)  ## Convert SQLAlchemy's own ORM tests, and run them before and after (minutes)
 	@$(BIN)/python benchmarks/peer_suite.py
+
+kill: $(READY)  ## Kill --write at 500 random moments (RUNS=...), and see that the next run completes it
+	$(BIN)/python tests/kill.py --runs $(or $(RUNS),500)
+
+fuzz: $(READY)  ## Convert 200,000 mutated projects (RUNS=... CORPUS=folders)
+	$(BIN)/python tests/fuzz.py --runs $(or $(RUNS),200000) $(if $(CORPUS),--corpus $(CORPUS))
+
+coverage: $(READY)  ## Run the tests and show what of the library no test runs
+	$(BIN)/pytest $(PYTEST_ARGS) --cov=codemods --cov-branch --cov-report=term-missing:skip-covered
+
+matrix: $(READY)  ## Run the tests under every Python, and against every SQLAlchemy, that is here
+	$(BIN)/nox
 
 demo: $(READY)  ## See it at work on a small project
 	@$(BIN)/python examples/demo.py

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from backpop.codemods.codes import CODES
-from backpop.codemods.facts import ClassInfo, Module, Site
+from backpop.codemods.facts import TOO_DEEP, ClassInfo, Module, Site
 from backpop.codemods.ignore import Ignores
 from backpop.codemods.link import Project
 from backpop.codemods.plan.carried import (
@@ -131,8 +131,11 @@ def _reason(refused: Refused) -> str:
 
 def _of_pair(project: Project, found: Pairs, pair: tuple[Side, Side]) -> Entry:
     first, second = pair
-    kept, removed = choose(project, pair, Policy())
-    reasons = tuple(why_complex(project, found, kept, removed))
+    try:
+        kept, removed = choose(project, pair, Policy())
+        reasons = tuple(why_complex(project, found, kept, removed))
+    except TOO_DEEP:
+        reasons = (_reason(Refused("BP602", "")),)
     return Entry(_end(first), _end(second), Style.BACK_POPULATES, _direction(project, first, second), reasons)
 
 
@@ -144,6 +147,9 @@ def _of_site(project: Project, site: Site, single: list[Side]) -> Iterator[Entry
     except Refused as refused:
         style = Style.NONE if site.keyword("backref") is None else Style.BACKREF
         yield Entry(_end_of_site(site), None, style, "", (_reason(refused),))
+        return
+    except TOO_DEEP:
+        yield Entry(_end_of_site(site), None, Style.NONE, "", (_reason(Refused("BP602", "")),))
         return
     for forward in forwards:
         way = direction_of(project, forward.source, forward.target, forward.arguments)
@@ -228,10 +234,13 @@ def _end_of_site(site: Site) -> End:
 
 
 def _direction(project: Project, side: Side, other: Side | None = None) -> str:
-    if other is None:
-        way = direction_of(project, side.owner, side.target, side.arguments)
-        return label(way, _arguments(side))
-    way = way_of(project, side, other) or annotated_way(side, other)
+    try:
+        if other is None:
+            way = direction_of(project, side.owner, side.target, side.arguments)
+            return label(way, _arguments(side))
+        way = way_of(project, side, other) or annotated_way(side, other)
+    except TOO_DEEP:
+        return ""
     return label(way, _arguments(side), _arguments(other))
 
 

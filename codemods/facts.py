@@ -16,6 +16,9 @@ from backpop.codemods.source import Source
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef
 
+TOO_DEEP = (RecursionError, MemoryError)
+"""What is raised for code that is nested too deeply; Python's parser raises the latter."""
+
 # Folders whose code is not part of the program that is shipped: one program, or one for each entry.
 _TESTS = frozenset({"test", "tests", "testing"})
 _PROGRAMS = frozenset({"example", "examples", "docs", "benchmarks", "versions"})

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from backpop.codemods.facts import (
+    TOO_DEEP,
     Assigned,
     Binding,
     Bound,
@@ -111,16 +112,18 @@ def read_module(source: Source, package: tuple[str, ...], name: str, search: Sea
             f"{where}{error.msg} (Python {version} cannot parse it; "
             "if a newer Python can, run backpop under that one)"
         ) from error
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise SyntaxUnknownError(f"cannot be parsed: {error}") from error
+    except ValueError as error:
+        raise SyntaxUnknownError(str(error)) from error
+    except TOO_DEEP as error:
+        raise SyntaxUnknownError("it is nested too deeply") from error
     module = Module(source, tree, package, name)
     module.scope = Scope("module", name, tree, module, None)
     search = search or BACKREFS
     reader = _Reader(module, search if search.mentioned(source.data) else None)
     try:
         reader.block(tree.body, module.scope, None)
-    except RecursionError as error:
-        raise SyntaxUnknownError("cannot be parsed: nested too deeply") from error
+    except TOO_DEEP as error:
+        raise SyntaxUnknownError("it is nested too deeply") from error
     return module
 
 

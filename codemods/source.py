@@ -181,10 +181,10 @@ def decode(path: str, data: bytes) -> Source:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
-    except (SyntaxError, LookupError, UnicodeDecodeError) as error:
+        if encoding == "utf-8-sig":
+            encoding = "utf-8"
+        elif encoding != "utf-8" and text.encode(encoding) != data:
+            raise UnreadableError(f"its encoding {encoding} does not give the same bytes back")
+    except (SyntaxError, LookupError, UnicodeError) as error:
         raise UnreadableError(f"cannot be decoded: {error}") from error
-    if encoding == "utf-8-sig":
-        encoding = "utf-8"
-    elif encoding != "utf-8" and text.encode(encoding) != data:
-        raise UnreadableError(f"its encoding {encoding} does not give the same bytes back")
     return Source(path=path, data=data, text=text, encoding=encoding)

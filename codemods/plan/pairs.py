@@ -6,7 +6,7 @@ import ast
 from collections import defaultdict
 from dataclasses import dataclass
 
-from backpop.codemods.facts import ClassInfo, Member, Module, Place, Site
+from backpop.codemods.facts import TOO_DEEP, ClassInfo, Member, Module, Place, Site
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.factory import Factory, factory_of, looks_like_flask
@@ -176,7 +176,7 @@ def find_pairs(project: Project, modules: list[Module]) -> Pairs:
             unread.append((site, refused))
             reasons[_end(project, site)] = refused
             continue
-        except RecursionError:
+        except TOO_DEEP:
             unread.append((site, Refused("BP602", "it is nested too deeply")))
             continue
         if side is not None and side.partner is not None:

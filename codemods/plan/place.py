@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Set
+from itertools import islice
 
 from backpop.codemods.facts import (
     Bound,
@@ -292,9 +294,11 @@ def check_leaves_mappers(
 
     Only below a line, and down to a statement at its top level, that included.
     """
-    for stmt, node in module.at_import:
-        between = stmt.lineno > first and (last is None or stmt.lineno <= last.lineno)
-        if between and _configures(project, node, module.scope, classes):
+    begin = bisect_right(module.at_import, first, key=lambda pair: pair[0].lineno)
+    for stmt, node in islice(module.at_import, begin, None):
+        if last is not None and stmt.lineno > last.lineno:
+            break
+        if _configures(project, node, module.scope, classes):
             raise Refused("BP308", f"{ast.unparse(node)} in {module.shown}:{node.lineno}")
 
 
@@ -305,8 +309,8 @@ def _configures(project: Project, node: ast.Call | ast.Assign, scope: Scope, cla
             project.resolve(node.func, scope) in classes
         )
     # ``model = Target``: the schemas and forms that libraries make of a model look at its mapper at once
-    names = [ast.unparse(one) for one in node.targets]
-    return names == ["model"] and project.resolve(node.value, scope) in classes
+    named = [one.id for one in node.targets if isinstance(one, ast.Name)] == ["model"]
+    return named and project.resolve(node.value, scope) in classes
 
 
 def check_name_is_free(project: Project, forward: Forward) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 
-from backpop.codemods.facts import ClassInfo, Module, Scope, Site
+from backpop.codemods.facts import TOO_DEEP, ClassInfo, Module, Scope, Site
 from backpop.codemods.link import Project
 from backpop.codemods.plan.annotate import annotated
 from backpop.codemods.plan.existing import check_unnamed, has_reverse
@@ -33,7 +33,7 @@ def plan_to_back_populates(
         except Refused as refused:
             refusals.append(report_at(site, refused.code, refused.detail))
             continue
-        except RecursionError:
+        except TOO_DEEP:
             refusals.append(report_at(site, "BP602", "it is nested too deeply"))
             continue
         sites.append((site, forwards))
@@ -48,6 +48,8 @@ def plan_to_back_populates(
             conversions += [_convert(project, forward, annotate, placement) for forward in forwards]
         except Refused as refused:
             refusals.append(report_at(site, refused.code, refused.detail))
+        except TOO_DEEP:
+            refusals.append(report_at(site, "BP602", "it is nested too deeply"))
     for conversion, name in _hidden_names(conversions):
         refusals.append(report_at(conversion.site, "BP505", f"{name} in {conversion.target.name}"))
     left = {(report.path, report.line, report.column) for report in refusals}
@@ -62,10 +64,9 @@ def _hidden_names(conversions: list[Expansion]) -> Iterator[tuple[Expansion, str
         if conversion.reverse is not None and conversion.reverse.spot.form is Form.BODY:
             reverses[conversion.target].append(conversion)
     for together in reverses.values():
-        reads = {one: one.reverse.reads() for one in together if one.reverse is not None}
-        readers = Counter(name for names in reads.values() for name in names)
-        for one, names in reads.items():
-            if readers[one.reverse_name] > (one.reverse_name in names):
+        read = {name for one in together if one.reverse is not None for name in one.reverse.reads()}
+        for one in together:
+            if one.reverse_name in read:
                 yield one, one.reverse_name
 
 

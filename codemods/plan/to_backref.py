@@ -12,7 +12,7 @@ import io
 import tokenize
 
 from backpop.codemods.codes import CODES
-from backpop.codemods.facts import Module, Site, read_at_once
+from backpop.codemods.facts import TOO_DEEP, Module, Site, read_at_once
 from backpop.codemods.link import External, Project
 from backpop.codemods.plan.annotate import is_dataclass
 from backpop.codemods.plan.carried import (
@@ -63,7 +63,7 @@ def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> 
             conversions.append(_collapse(project, found, kept, removed, policy))
         except Refused as refused:
             reports.append(report_at(removed.site, refused.code, refused.detail))
-        except RecursionError:
+        except TOO_DEEP:
             reports.append(report_at(removed.site, "BP602", "it is nested too deeply"))
     conversions.sort(key=lambda one: (one.home.path, one.site.stmt.lineno))
     notes = [report for report in reports if report.code.startswith("BP9")]

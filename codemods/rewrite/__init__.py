@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from backpop.codemods.edits import Edit, FileChange
-from backpop.codemods.facts import ClassInfo, Module, Site
+from backpop.codemods.edits import Edit, FileChange, splice
+from backpop.codemods.facts import TOO_DEEP, ClassInfo, Module, Site
 from backpop.codemods.link import Project
 from backpop.codemods.plan.model import Collapse, Conversion, Expansion, Form, Reverse, names_in
 from backpop.codemods.plan.place import relationship_calls
@@ -20,6 +20,7 @@ from backpop.codemods.rewrite.hints import RemovedHints
 from backpop.codemods.rewrite.imports import import_edits, unused_imports
 from backpop.codemods.rewrite.reverse import reverse_edits
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit
+from backpop.codemods.source import UnreadableError, decode
 
 
 @dataclass(frozen=True)
@@ -87,11 +88,11 @@ class _File:
 
     def edits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Edit]:
         """The edits of a file with these forwards and reverses, checked: the result must parse."""
-        found = [*self._forward_edits(here), *self._reverse_edits(there)]
         try:
+            found = [*self._forward_edits(here), *self._reverse_edits(there)]
             found += self._import_edits(here, there)
             return self._encoded(found)
-        except (LayoutError, SyntaxError, ValueError) as error:
+        except (LayoutError, SyntaxError, ValueError, *TOO_DEEP) as error:
             raise _Failed(self._culprits(here, there), str(error)) from error
 
     def _culprits(self, here: Sequence[Conversion], there: Sequence[Conversion]) -> list[Conversion]:
@@ -140,11 +141,19 @@ class _File:
             parts += (source.text[done : edit.start], edit.new)
             done = edit.end
         parts.append(source.text[done:])
-        ast.parse("".join(parts))
-        return [
+        text = "".join(parts)
+        ast.parse(text)
+        edits = [
             Edit(source.byte_offset(edit.start), source.byte_offset(edit.end), source.encode(edit.new))
             for edit in found
         ]
+        try:
+            same = decode(source.path, splice(source.data, edits)).text == text
+        except UnreadableError:
+            same = False
+        if not same:  # an encoding in which a part of the text depends on what stands before it
+            raise LayoutError(f"parts of a file in {source.encoding} cannot be replaced")
+        return edits
 
 
 class _Expanding(_File):

@@ -1,0 +1,286 @@
+"""``--write`` killed at random moments: what is on the disk then, and what the next run makes of it.
+
+    python tests/kill.py --runs 500
+
+The command runs in a process of its own, forked from this one so that it starts at once, and gets SIGKILL:
+in most runs at a moment of the writing, in the others at any moment at all. Then each file must hold its old
+bytes, its new ones, or the old ones with the additions alone; modes and links must be as they were; nothing
+may lie about but temporary files of its own; and an undisturbed run must end with the bytes that it would
+have made of the untouched tree, with no temporary file left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import stat
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from backpop.cli.main import main
+from backpop.codemods import write
+from backpop.codemods.edits import FileChange
+
+DIRECTIONS = (("to-back-populates",), ("to-backref", "--options", "--many-to-many"))
+
+_BASE = "from sqlalchemy.orm import declarative_base\n\nBase = declarative_base()\n"
+_PARENT = """\
+from sqlalchemy import Column, ForeignKey, Integer, Table
+from sqlalchemy.orm import backref, relationship
+
+from models.base import Base
+
+
+class Parent{n}(Base):
+    __tablename__ = "parent{n}"
+    id = Column(Integer, primary_key=True)  # the key
+    favourite_id = Column(ForeignKey("child{n}.id"))
+    favourite = relationship("Child{n}", foreign_keys=[favourite_id], backref=backref("fans", lazy="joined"))
+
+
+class Note{n}(Base):
+    __tablename__ = "note{n}"
+    id = Column(Integer, primary_key=True)
+    parent_id = Column(ForeignKey("parent{n}.id"))
+    parent = relationship(Parent{n}, backref="notes")
+"""
+_CHILD = """\
+from sqlalchemy import Column, ForeignKey, Integer, Table
+from sqlalchemy.orm import relationship
+
+from models.base import Base
+
+
+class Child{n}(Base):
+    __tablename__ = "child{n}"
+    id = Column(Integer, primary_key=True)
+    parent_id = Column(ForeignKey("parent{n}.id"))
+    parent = relationship("Parent{n}", backref="children", foreign_keys=[parent_id])
+"""
+_TEMPORARY = ".backpop-"
+
+State = dict[str, tuple[bytes, int, str | None]]
+
+
+def make_tree(folder: Path, pairs: int) -> None:
+    """Write a package of two modules for each pair: odd modes, odd line ends, and a link among them."""
+    models = folder / "models"
+    models.mkdir(parents=True)
+    (models / "__init__.py").write_bytes(b"")
+    (models / "base.py").write_text(_BASE, "utf-8")
+    for number in range(pairs):
+        for name, template in (("parent", _PARENT), ("child", _CHILD)):
+            path = models / f"{name}{number:04}.py"
+            text = template.replace("{n}", str(number))
+            path.write_bytes((text.replace("\n", "\r\n") if number % 3 == 0 else text).encode())
+            path.chmod((0o644, 0o755, 0o600, 0o664)[number % 4])
+    (folder / "link.py").symlink_to("models/parent0000.py")
+
+
+def state_of(folder: Path) -> State:
+    """Bytes, mode and link of every file."""
+    found: State = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_symlink():
+            found[str(path.relative_to(folder))] = (b"", 0, str(path.readlink()))
+        elif path.is_file():
+            found[str(path.relative_to(folder))] = (
+                path.read_bytes(),
+                stat.S_IMODE(path.stat().st_mode),
+                None,
+            )
+    return found
+
+
+def run(arguments: list[str], announce: int | None = None) -> int:
+    """Start the command in a forked process; ``announce`` gets a byte when it begins to write files."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child:
+        return child
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        for number in (0, 1, 2):
+            os.dup2(null, number)
+        if announce is not None:
+            _announce(announce)
+        sys.argv = ["backpop", *arguments]
+        main()
+    except SystemExit as done:
+        os._exit(done.code if isinstance(done.code, int) else 1)
+    except BaseException:
+        os._exit(70)
+    os._exit(0)
+
+
+def _announce(announce: int) -> None:
+    write_changes = write.write_changes
+
+    def announced(changes: Sequence[FileChange]) -> None:
+        os.write(announce, b"w")
+        write_changes(changes)
+        os.write(announce, b"d")
+
+    write.write_changes = announced
+
+
+def finish(arguments: list[str]) -> None:
+    """Run the command undisturbed."""
+    _, status = os.waitpid(run(arguments), 0)
+    assert os.waitstatus_to_exitcode(status) == 0, f"{arguments}: status {status}"
+
+
+@dataclass
+class Trial:
+    """A tree, what an undisturbed run makes of it, and how long that takes."""
+
+    folder: Path
+    arguments: list[str]
+    before: State
+    halfway: dict[str, bytes]
+    after: State
+    start: float
+    writing: float
+
+
+def prepare(folder: Path, direction: tuple[str, ...], pairs: int) -> Trial:
+    """Make a tree, and run the command over a copy of it, twice: the first one warms caches."""
+    original = folder / "original"
+    make_tree(original, pairs)
+    if direction[0] == "to-backref":
+        finish(["to-back-populates", "--write", str(original)])
+    work = folder / "work"
+    arguments = [*direction, "--write", str(work)]
+    before = state_of(original)
+    for _ in range(2):
+        _restore(original, work)
+        ours, theirs = os.pipe()
+        began = time.monotonic()
+        child = run(arguments, theirs)
+        os.close(theirs)
+        assert os.read(ours, 1) == b"w", "the command writes"
+        start = time.monotonic() - began
+        assert os.read(ours, 1) == b"d", "the command has written"
+        writing = time.monotonic() - began - start
+        os.close(ours)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 0
+    after = state_of(work)
+    assert {name: state[1:] for name, state in after.items()} == {
+        name: state[1:] for name, state in before.items()
+    }
+    _restore(original, work)
+    halfway = _halfway(work, direction)
+    assert sum(after[name] != before[name] for name in before) > pairs
+    return Trial(work, arguments, before, halfway, after, start, writing)
+
+
+def _halfway(work: Path, direction: tuple[str, ...]) -> dict[str, bytes]:
+    from tool import plan
+
+    return {
+        str(change.path.relative_to(work)): change.halfway
+        for change in plan(work, " ".join(direction)).changes
+    }
+
+
+def _restore(original: Path, work: Path) -> None:
+    shutil.rmtree(work, ignore_errors=True)
+    shutil.copytree(original, work, symlinks=True)
+
+
+def kill(trial: Trial, rng: random.Random) -> str:
+    """One run, killed, checked, and completed. Returns what the kill found; raises ``AssertionError``."""
+    _restore(trial.folder.with_name("original"), trial.folder)
+    if rng.random() < 0.8:
+        ours, theirs = os.pipe()
+        child = run(trial.arguments, theirs)
+        os.close(theirs)
+        os.read(ours, 1)
+        time.sleep(rng.uniform(0, trial.writing))
+        os.kill(child, signal.SIGKILL)
+        os.close(ours)
+    else:
+        child = run(trial.arguments)
+        time.sleep(rng.uniform(0, trial.start + trial.writing))
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) in {0, -signal.SIGKILL}
+
+    found = check(trial)
+    finish(trial.arguments)
+    assert state_of(trial.folder) == trial.after, "the next run completes it"
+    return found
+
+
+def check(trial: Trial) -> str:
+    """What a killed run left behind, in a word."""
+    state = state_of(trial.folder)
+    left = {name for name in state if name not in trial.before}
+    assert all(_TEMPORARY in name for name in left), left
+    assert set(trial.before) <= set(state), "no file is lost"
+    old = added = new = 0
+    for name, (data, mode, link) in trial.before.items():
+        now, now_mode, now_link = state[name]
+        assert (now_mode, now_link) == (mode, link), name
+        final = trial.after[name][0]
+        if final == data:
+            assert now == data, name
+        elif now == data:
+            old += 1
+        elif now == final:
+            new += 1
+        else:
+            assert now == trial.halfway[name], name
+            added += 1
+    if not new and not added:
+        return "staged" if left else "before"
+    if not old and not added:
+        return "after"
+    only_adds = [name for name, data in trial.halfway.items() if data == trial.after[name][0]]
+    if all(state[name][0] == trial.after[name][0] for name in only_adds) and new > len(only_adds):
+        return "changing"
+    return "adding"
+
+
+def trials(runs: int, pairs: int, seed: int, folder: Path) -> Iterator[tuple[str, str]]:
+    """Kill as many runs, the directions in turn; yields the command and what the kill found."""
+    rng = random.Random(seed)
+    prepared: list[tuple[str, Trial]] = []
+    for direction in DIRECTIONS:
+        home = folder / direction[0]
+        home.mkdir()
+        prepared.append((direction[0], prepare(home, direction, pairs)))
+    for number in range(runs):
+        name, trial = prepared[number % len(prepared)]
+        yield name, kill(trial, rng)
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser(description="Kill --write at random moments.")
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--pairs", type=int, default=200, help="each makes two files")
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    options = parser.parse_args()
+    print(f"seed {options.seed}, {2 * options.pairs + 2} files")
+    found: Counter[tuple[str, str]] = Counter()
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="backpop-kill-") as folder:
+        for trial in trials(options.runs, options.pairs, options.seed, Path(folder).resolve()):
+            found[trial] += 1
+    for (command, kind), count in sorted(found.items()):
+        print(f"{command:20} {kind:10} {count:4}")
+    print(f"{options.runs} runs killed and completed in {time.monotonic() - began:.0f} s: nothing was lost")
+
+
+if __name__ == "__main__":
+    _main()
