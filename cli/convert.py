@@ -102,8 +102,8 @@ def convert(options: Options) -> Exit:
         from backpop.cli.interactive import accepted
 
         outcome = outcome.only(accepted(outcome, explicit=options.policy is None))
-    shown_whole = options.output.format is not Format.TEXT or options.report is not None
-    reviews = _reviews(outcome) if shown_whole else []
+    judged = options.output.format in {Format.JSON, Format.SARIF} or options.report is not None
+    reviews = _reviews(outcome) if judged else []
     clock.lap("review")
     written = writing and not failed and _write(outcome)
     clock.lap("write")

@@ -184,6 +184,14 @@ def test_json_of_each_command(shop: Path) -> None:
     assert _validated(audited.stdout)["counts"]["styles"] == {"backref": 13}
 
 
+def test_annotations_of_a_conversion(shop: Path) -> None:
+    lines = run("to-back-populates", "--output-format", "github", cwd=shop).stdout.splitlines()
+    assert len(lines) == 13
+    place = "file=bookshop/catalogue.py,line=47,col=9"
+    title = "title=BP003 attribute is made by a backref"
+    assert lines[1] == f"::warning {place},{title}::Book.author <-> Author.books"
+
+
 def test_json_of_what_was_written(shop: Path, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     shutil.copytree(shop, tree)

@@ -11,6 +11,7 @@ from backpop.codemods.audit import Audit, Entry
 from backpop.codemods.check import Findings
 from backpop.codemods.codes import CODES, Code
 from backpop.codemods.edits import FileChange
+from backpop.codemods.facts import Site
 from backpop.codemods.plan.model import Report
 from backpop.codemods.plan.policy import Style
 from backpop.codemods.plan.to_back_populates import report_at
@@ -78,19 +79,29 @@ _MISTAKES = {
 }
 
 
-def of_conversion(command: str, outcome: Outcome, reviews: Iterable[Review]) -> Iterator[Finding]:
-    """Everything that a conversion found."""
+def of_conversion(
+    command: str, outcome: Outcome, reviews: Iterable[Review], *, written: bool
+) -> Iterator[Finding]:
+    """Everything that a conversion found; what was written is mended, and no finding any more.
+
+    ``reviews`` give the fixes; there are none without.
+    """
     yield from of_unread(outcome)
-    for review in reviews:
-        at = report_at(review.site, "", "")
-        what = ", ".join(f"{pair.forward.title} <-> {pair.reverse.title}" for pair in review.pairs)
+    titles: dict[Site, list[str]] = {}
+    for conversion in outcome.conversions if not written else ():
+        titles.setdefault(conversion.site, []).append(conversion.title)
+    judged = {review.site: review for review in reviews}
+    for site, named in titles.items():
+        at, review = report_at(site, "", ""), judged.get(site)
         yield Finding(
             Level.WARNING,
             _CONVERSIONS[command],
-            what,
+            ", ".join(named),
             Place(at.path, at.line, at.column),
-            review.changes,
-            tuple((Place(pair.reverse.path, pair.reverse.line), pair.reverse.title) for pair in review.pairs),
+            review.changes if review else (),
+            tuple((Place(one.reverse.path, one.reverse.line), one.reverse.title) for one in review.pairs)
+            if review
+            else (),
         )
     yield from (_of_report(report, Level.WARNING) for report in outcome.refusals)
     yield from (_of_report(report, Level.NOTE) for report in outcome.notes)

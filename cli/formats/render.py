@@ -29,15 +29,17 @@ def conversion(
     *,
     written: bool,
 ) -> bytes:
-    """A conversion; ``reviews`` are those of the outcome, made while its files were as they were read."""
+    """A conversion.
+
+    ``reviews`` are those of the outcome, made while its files were as they were read; annotations need none.
+    """
     reports = [*outcome.problems, *outcome.refusals, *outcome.notes]
     root = _root([str(change.path) for change in outcome.changes] or [report.path for report in reports])
     if form is Format.JSON:
         documents = Documents(command, root)
         verification = documents.verification(proof.verification, proof.aside) if proof is not None else None
         return dumped(documents.conversion(outcome, reviews, verification, seconds, written=written))
-    # what is written is mended: only what is left is found then
-    found = [*find.of_conversion(command, outcome, () if written else reviews)]
+    found = [*find.of_conversion(command, outcome, reviews, written=written)]
     if proof is not None:
         found += find.of_verification(proof.verification)
     return _rendered(form, found, root)
