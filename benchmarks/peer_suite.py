@@ -65,16 +65,22 @@ def unpacked(name: str) -> Path:
     return tree / f"sqlalchemy-{VERSION}"
 
 
-def converted(tree: Path) -> list[str]:
-    """Convert a tree in place, show what backpop says of it, and return the files that changed."""
+def convert(tree: Path) -> None:
+    """Convert a tree in place, and show what backpop says of it but for each single refusal."""
     command = [sys.executable, "-m", "backpop.cli", "to-back-populates", *FOLDERS]
-    listed = subprocess.run([*command, "--check", "--quiet"], cwd=tree, stdout=subprocess.PIPE, check=False)
     done = subprocess.run([*command, "--write"], cwd=tree, stderr=subprocess.PIPE, check=True)
-    print(done.stderr.decode().splitlines()[-1], flush=True)
+    for line in done.stderr.decode().splitlines():
+        if not re.match(r"\S+:\d+:\d+: ", line):
+            print(line, flush=True)
     again = subprocess.run([*command, "--check", "--quiet"], cwd=tree, stdout=subprocess.PIPE, check=False)
     if again.stdout:
         raise SystemExit(f"a second run would change {again.stdout.decode()}")
-    return listed.stdout.decode().splitlines()
+
+
+def changed_tests(before: Path, after: Path) -> list[str]:
+    """The files of tests that a conversion changed."""
+    paths = (path.relative_to(after) for path in sorted((after / "test" / "orm").rglob("test_*.py")))
+    return [str(path) for path in paths if (before / path).read_bytes() != (after / path).read_bytes()]
 
 
 def outcomes(tree: Path, tests: list[str], workers: int) -> dict[str, str]:
@@ -107,9 +113,8 @@ def main(
 ) -> None:
     """Compare the outcomes of SQLAlchemy's ORM tests before and after a conversion."""
     before, after = unpacked("before"), unpacked("after")
-    changed = converted(after)
-    tests = [path for path in changed if Path(path).name.startswith("test_") and path.startswith("test/")]
-    chosen = paths or tests
+    convert(after)
+    chosen = paths or changed_tests(before, after)
     old, new = (outcomes(tree, chosen, workers) for tree in (before, after))
     counts = Counter(outcome.partition(":")[0] for outcome in old.values())
     print(f"before: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}")
