@@ -15,7 +15,7 @@ from backpop.codemods.plan.model import Collapse, Conversion, Expansion, Form, R
 from backpop.codemods.plan.place import relationship_calls
 from backpop.codemods.rewrite.beside import entry_edits, statement_edits
 from backpop.codemods.rewrite.collapse import kept_edits, removal_edits
-from backpop.codemods.rewrite.forward import forward_edit
+from backpop.codemods.rewrite.forward import forward_edits
 from backpop.codemods.rewrite.hints import RemovedHints
 from backpop.codemods.rewrite.imports import import_edits, unused_imports
 from backpop.codemods.rewrite.reverse import reverse_edits
@@ -172,11 +172,9 @@ class _Expanding(_File):
         found: list[TextEdit] = []
         for together in by_statement.values():
             try:
-                edit = forward_edit(self.module.source, together)
+                found += forward_edits(self.module.source, together)
             except LayoutError as error:
                 raise _Failed(together, str(error)) from error
-            if edit is not None:
-                found.append(edit)
         return found
 
     def _reverse_edits(self, conversions: Sequence[Conversion]) -> list[TextEdit]:

@@ -3,77 +3,57 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import libcst as cst
 
 from backpop.codemods.plan.model import Expansion
 from backpop.codemods.read import BACKREF_POSITION
-from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
+from backpop.codemods.rewrite.statements import LayoutError, TextEdit, smallest
 from backpop.codemods.source import Source
 
 _KWARGS = "sa_relationship_kwargs"
 
 
-class _ReplaceBackref(cst.CSTTransformer):
-    """Replaces the backref argument of chosen calls, counted in source order among those that have one."""
+def _replace_backref(call: cst.Call, name: cst.BaseExpression) -> cst.Call | None:
+    """The call with ``back_populates`` instead of ``backref``; None if it has none."""
+    index = _backref_index(call)
+    if index is None:
+        return None
+    args = list(call.args)
+    args[index] = args[index].with_changes(
+        keyword=cst.Name("back_populates"),
+        equal=args[index].equal
+        if args[index].keyword
+        else cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
+        value=name,
+    )
+    return call.with_changes(args=args)
 
-    def __init__(self, names: dict[int, cst.BaseExpression]) -> None:
-        super().__init__()
-        self.names = names
-        self.seen = 0
-        self.open: list[int | None] = []
 
-    def visit_Call(self, node: cst.Call) -> None:
-        rank = None
-        if _backref_index(node) is not None:
-            rank, self.seen = self.seen, self.seen + 1
-        self.open.append(rank)
-
-    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
-        rank = self.open.pop()
-        index = _backref_index(original_node)
-        if rank is None or index is None or rank not in self.names:
-            return updated_node
-        args = list(updated_node.args)
-        args[index] = args[index].with_changes(
-            keyword=cst.Name("back_populates"),
-            equal=args[index].equal
-            if args[index].keyword
-            else cst.AssignEqual(cst.SimpleWhitespace(""), cst.SimpleWhitespace("")),
-            value=self.names[rank],
+def _pop_backref(call: cst.Call, name: cst.BaseExpression) -> cst.Call | None:
+    """The call with the backref out of SQLModel's ``sa_relationship_kwargs``, and ``back_populates`` instead."""
+    args = list(call.args)
+    index = next((at for at, arg in enumerate(args) if _is_keyword(arg, _KWARGS)), None)
+    if index is None:
+        return None
+    nothing = cst.SimpleWhitespace("")
+    added = cst.Arg(name, cst.Name("back_populates"), cst.AssignEqual(nothing, nothing))
+    rest = _popped(args[index].value)
+    if rest is None:
+        args[index] = added.with_changes(
+            comma=args[index].comma, whitespace_after_arg=args[index].whitespace_after_arg
         )
-        return updated_node.with_changes(args=args)
-
-
-class _PopBackref(cst.CSTTransformer):
-    """Takes the backref out of SQLModel's ``sa_relationship_kwargs``; ``back_populates`` comes instead."""
-
-    def __init__(self, name: cst.BaseExpression) -> None:
-        super().__init__()
-        space = cst.SimpleWhitespace("")
-        self.arg = cst.Arg(name, cst.Name("back_populates"), cst.AssignEqual(space, space))
-
-    def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.Call:
-        args = list(updated_node.args)
-        index = next((at for at, arg in enumerate(args) if _is_keyword(arg, _KWARGS)), None)
-        if index is None:
-            return updated_node
-        rest = _popped(args[index].value)
-        if rest is None:
-            args[index] = self.arg.with_changes(
-                comma=args[index].comma, whitespace_after_arg=args[index].whitespace_after_arg
-            )
-            return updated_node.with_changes(args=args)
-        before = args[index - 1].comma if index else None
-        space = updated_node.whitespace_before_args
-        if isinstance(before, cst.Comma):
-            space = before.whitespace_after
-        elif isinstance(space, cst.SimpleWhitespace):
-            space = cst.SimpleWhitespace(" ")
-        args[index] = args[index].with_changes(value=rest)
-        args.insert(index, self.arg.with_changes(comma=cst.Comma(whitespace_after=space)))
-        return updated_node.with_changes(args=args)
+        return call.with_changes(args=args)
+    before = args[index - 1].comma if index else None
+    space = call.whitespace_before_args
+    if isinstance(before, cst.Comma):
+        space = before.whitespace_after
+    elif isinstance(space, cst.SimpleWhitespace):
+        space = cst.SimpleWhitespace(" ")
+    args[index] = args[index].with_changes(value=rest)
+    args.insert(index, added.with_changes(comma=cst.Comma(whitespace_after=space)))
+    return call.with_changes(args=args)
 
 
 def _is_keyword(arg: cst.Arg, name: str) -> bool:
@@ -107,46 +87,41 @@ def _backref_index(node: cst.Call) -> int | None:
     return positional[BACKREF_POSITION] if len(positional) > BACKREF_POSITION else None
 
 
-def _has_backref(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and (
-        len(node.args) > BACKREF_POSITION or any(keyword.arg == "backref" for keyword in node.keywords)
-    )
-
-
-def forward_edit(source: Source, conversions: Sequence[Expansion]) -> TextEdit | None:
-    """The edit of one statement that holds the forwards of ``conversions``.
+def forward_edits(source: Source, conversions: Sequence[Expansion]) -> Iterator[TextEdit]:
+    """The edits of one statement that holds the forwards of ``conversions``.
 
     Raises :class:`LayoutError` where the statement does not have its lines to itself.
     """
     site = conversions[0].site
-    if site.keyword(_KWARGS) is not None:
-        if not has_own_lines(source, site.stmt):
-            raise LayoutError("the statement shares its line with others")
-        last = site.stmt.end_lineno or site.stmt.lineno
-        popping = _PopBackref(_expression(conversions[0].name_text))
-        return transform_lines(source, site.stmt.lineno, last, popping)
-    block = next(
-        (
-            stmt
-            for stmt in (site.stmt, *(scope.node for scope in site.scope.chain()))
-            if not isinstance(stmt, ast.Module) and has_own_lines(source, stmt)
-        ),
-        None,
-    )
-    if block is None:
+    popping = site.keyword(_KWARGS) is not None
+    blocks = [site.stmt] if popping else [site.stmt, *(scope.node for scope in site.scope.chain())]
+    if not any(not isinstance(block, ast.Module) and has_own_lines(source, block) for block in blocks):
         raise LayoutError("the statement shares its line with others")
-    calls = sorted(
-        (node for node in ast.walk(block) if isinstance(node, ast.Call) and _has_backref(node)),
-        key=lambda node: (node.lineno, node.col_offset, -(node.end_lineno or 0), -(node.end_col_offset or 0)),
-    )
-    names = {
-        calls.index(one.site.node): _expression(one.name_text)
-        for one in conversions
-        if isinstance(one.site.node, ast.Call)
-    }
-    return transform_lines(
-        source, first_line(block), block.end_lineno or block.lineno, _ReplaceBackref(names)
-    )
+    change = _pop_backref if popping else _replace_backref
+    for node, name_text in {one.site.node: one.name_text for one in conversions}.items():
+        edit = _edit(source, source.span(node), change, _expression(name_text))
+        if edit is not None:
+            yield edit
+
+
+_Change = Callable[[cst.Call, cst.BaseExpression], cst.Call | None]
+
+
+def _edit(
+    source: Source, span: tuple[int, int], change: _Change, name: cst.BaseExpression
+) -> TextEdit | None:
+    """The edit that a change of the call at ``span`` makes."""
+    old = source.text[span[0] : span[1]]
+    file = cst.Module([], default_newline=source.newline)
+    # in parentheses, as it may be a piece of something that is: a line break before ``.relationship``
+    try:
+        call = cst.parse_expression(f"({old})", cst.PartialParserConfig(default_newline=source.newline))
+    except cst.ParserSyntaxError as error:
+        raise LayoutError(f"the call cannot be parsed alone: {error.message}") from error
+    if not isinstance(call, cst.Call) or file.code_for_node(call) != f"({old})":
+        raise LayoutError("the call is not parsed without loss")
+    changed = change(call, name)
+    return smallest(span[0], old, file.code_for_node(changed)[1:-1]) if changed else None
 
 
 def _expression(text: str) -> cst.BaseExpression:
