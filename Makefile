@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SQLALCHEMY := 1.3.24 1.4.54 2.0.58 2.1.9
 ENVIRONMENTS := $(SQLALCHEMY:%=.cache/venvs/%/.ready)
 
-.PHONY: help venv environments lint format typecheck test peer-suite demo picture docs clean kill fuzz coverage matrix
+.PHONY: help bench bench-compare venv environments lint format typecheck test peer-suite demo picture docs clean kill fuzz coverage matrix
 
 help:  ## Show this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,13 @@ coverage: $(READY)  ## Run the tests and show what of the library no test runs
 
 matrix: $(READY)  ## Run the tests under every Python, and against every SQLAlchemy, that is here
 	$(BIN)/nox
+
+bench: $(READY)  ## Measure whole runs beside other tools; QUICK=1 for a short look
+	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick)
+
+bench-compare: $(READY)  ## Measure against another revision: BASE=main
+	@test -n "$(BASE)" || { echo "make bench-compare BASE=revision" >&2; exit 2; }
+	$(BIN)/python benchmarks/bench.py --base "$(BASE)" $(if $(QUICK),--quick)
 
 demo: $(READY)  ## See it at work on a small project
 	@$(BIN)/python examples/demo.py
