@@ -8,8 +8,8 @@ from __future__ import annotations
 import builtins
 import re
 import unicodedata
-from collections.abc import Callable
-from functools import cached_property
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from itertools import chain
 
 _KEPT = 32 << 20  # bytes; the files of a project with more are read again when something asks for them
@@ -30,6 +30,8 @@ _WORDS = re.compile(_WORD)
 _UNDOTTED = re.compile(rb"(?<![\w.\x80-\xff])" + _WORD + rb"(?![\w\x80-\xff]*\s*[.=])")
 _AS = re.compile(rb"(" + _WORD + rb")[ \t]+as[ \t]+$")
 _ASSIGNED = re.compile(rb"[ \t]*(?::[^=\n]*)?=([^=\n][^\n]*)")
+_IMPORTED_FROM = re.compile(rb"from(?:\s|\\)+([\w\x80-\xff.]+)(?:\s|\\)+import\b")
+_LAST_WORD = re.compile(_WORD + rb"$")
 _BUILTINS = frozenset(name.encode() for name in dir(builtins))
 _MANY = 200  # names of bases in one file
 
@@ -56,6 +58,29 @@ def classes(data: bytes) -> set[bytes]:
 def tables(data: bytes) -> set[bytes]:
     """The names of tables."""
     return {*_TABLE_NAME.findall(data), *_TABLE.findall(data)}
+
+
+@cache
+def sources_of(name: str) -> Extract:
+    """The last names of the modules that a file may take a name from, by an import or as an attribute.
+
+    A ``.`` stands for the package around the file.
+    """
+    word = name.encode()
+    attribute = re.compile(rb"\.%s\b" % re.escape(word))
+
+    def sources(data: bytes) -> set[bytes]:
+        if word not in data and b"import *" not in data:
+            return set()
+        found = {module.rpartition(b".")[2] or b"." for module in _IMPORTED_FROM.findall(data)}
+        before = (
+            _LAST_WORD.search(data, max(0, one.start() - 200), one.start())
+            for one in attribute.finditer(data)
+        )
+        owners = {owner[0] for owner in before if owner}
+        return found | owners | _originals(owners, data)
+
+    return sources
 
 
 _KINDS: tuple[Extract, ...] = (classes, tables)
@@ -100,7 +125,8 @@ class Files:
         self._kept: dict[str, bytes] = {}
         self._room = _KEPT
         self._others: list[str] = []
-        self._indexes: dict[Extract, Index] = {}
+        self._of_kept: dict[Extract, Index] = {}
+        self._of_others: dict[Extract, Index] = {}
 
     def add(self, path: str, data: bytes) -> None:
         """Take a file that was read."""
@@ -117,29 +143,27 @@ class Files:
 
     def where(self, wanted: Callable[[bytes], bool]) -> list[str]:
         """The files whose bytes are as wanted, sorted."""
-        read_again = ((path, self._read(path) or b"") for path in self._others)
-        return sorted(path for path, data in chain(self._kept.items(), read_again) if wanted(data))
+        return sorted(path for path, data in chain(self._kept.items(), self._read_others()) if wanted(data))
 
     def holding(self, kind: Extract, name: str) -> list[str]:
         """The files that hold a name of some kind."""
-        if kind not in self._indexes:
-            self._indexes[kind] = {}
-            for path, data in self._kept.items():
-                _enter(self._indexes[kind], path, kind(data))
+        if kind not in self._of_kept:
+            self._of_kept |= _indexes([kind], self._kept.items())
+        if kind not in self._of_others:
+            kinds = {kind, *_KINDS} - self._of_others.keys()  # one more reading does for all of them
+            self._of_others |= _indexes(kinds, self._read_others())
         key = name.encode()
-        return [*self._indexes[kind].get(key, ()), *self._indexes_of_others[kind].get(key, ())]
+        return [*self._of_kept[kind].get(key, ()), *self._of_others[kind].get(key, ())]
 
-    @cached_property
-    def _indexes_of_others(self) -> dict[Extract, Index]:
-        """All of them at once, so that one more reading is enough."""
-        indexes: dict[Extract, Index] = {kind: {} for kind in _KINDS}
-        for path in self._others:
-            data = self._read(path) or b""
-            for kind, index in indexes.items():
-                _enter(index, path, kind(data))
-        return indexes
+    def _read_others(self) -> Iterator[tuple[str, bytes]]:
+        return ((path, self._read(path) or b"") for path in self._others)
 
 
-def _enter(index: Index, path: str, names: set[bytes]) -> None:
-    for name in names:
-        index.setdefault(name, []).append(path)
+def _indexes(kinds: Iterable[Extract], files: Iterable[tuple[str, bytes]]) -> dict[Extract, Index]:
+    """What files hold of each kind."""
+    found: dict[Extract, Index] = {kind: {} for kind in kinds}
+    for path, data in files:
+        for kind, index in found.items():
+            for name in kind(data):
+                index.setdefault(name, []).append(path)
+    return found

@@ -32,7 +32,7 @@ def _replace_backref(call: cst.Call, name: cst.BaseExpression) -> cst.Call | Non
 
 
 def _pop_backref(call: cst.Call, name: cst.BaseExpression) -> cst.Call | None:
-    """The call with the backref out of SQLModel's ``sa_relationship_kwargs``, and ``back_populates`` instead."""
+    """The call with ``back_populates`` instead of a backref in SQLModel's ``sa_relationship_kwargs``."""
     args = list(call.args)
     index = next((at for at, arg in enumerate(args) if _is_keyword(arg, _KWARGS)), None)
     if index is None:

@@ -12,6 +12,7 @@ from typing import TypeGuard
 import libcst as cst
 
 from backpop.codemods.facts import Binding, Bound, Module, Scope
+from backpop.codemods.files import sources_of
 from backpop.codemods.link import External, Opaque, Project, Value
 from backpop.codemods.plan.model import Import
 from backpop.codemods.rewrite.forward import first_line, has_own_lines
@@ -449,30 +450,13 @@ def _exported(project: Project, module: Module, name: str) -> bool:
         isinstance(node, ast.Constant) and node.value == name for node in ast.walk(module.tree)
     ):
         return True
-    for path in project.files.where(_taker_of(module, name.encode())):
+    homes = [*module.parts[-1:], *(["."] if module.name == "__init__" else [])]  # also ``from . import``
+    takers = {path for home in homes for path in project.files.holding(sources_of(name), home)}
+    for path in sorted(takers):
         other = project.module(path)
         if other is None or (other is not module and _takes(project, other, module, name)):
             return True
     return False
-
-
-def _taker_of(module: Module, word: bytes) -> Callable[[bytes], bool]:
-    """Whether the bytes of a file show that it may take a name from a module: ``from home import``, or
-    ``home.name``, with ``home`` perhaps under another name."""
-    home = module.parts[-1].encode() if module.parts else b""
-    relative = module.name == "__init__"  # then also ``from . import``
-    importing = re.compile(rb"\bfrom\s+[\w.]*(?:\b%s%s)\s+import\b" % (home, rb"|\." if relative else b""))
-    renaming = re.compile(rb"\b%s\s+as\s+(\w+)" % home)
-
-    def may_take(data: bytes) -> bool:
-        if (home not in data and not relative) or (word not in data and b"import *" not in data):
-            return False
-        if importing.search(data):
-            return True
-        owners = b"|".join([home, *renaming.findall(data)])
-        return re.search(rb"\b(?:%s)\.%s\b" % (owners, word), data) is not None
-
-    return may_take
 
 
 def _takes(project: Project, other: Module, module: Module, name: str) -> bool:
