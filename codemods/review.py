@@ -190,7 +190,7 @@ def _added(conversion: Expansion, changes: Mapping[str, FileChange]) -> Part:
     blocks = [
         block
         for block in blocks_of(FileChange(Path(spot.module.path), data, tuple(edits)))
-        if start <= block.start and block.end <= end
+        if start <= block.start and start < block.end <= end  # an import may stand right above
     ]
     line = blocks[0].line + 1 if blocks else spot.line
     old = b"".join(line for block in blocks for line in block.old)
