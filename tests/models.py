@@ -22,6 +22,7 @@ _ORM |= {"DeclarativeBase", "Mapped", "mapped_column", "declared_attr"}
 _SHADOWS = {"and_", "asc", "desc", "func", "nullslast", "cast", "foreign", "String", "LAZY", "OPTIONS", "Bag"}
 _TYPES = {"int": "Integer", "str": "String"}
 _NAMES = ("Author", "Book", "Shop", "Tag")
+_LABEL = "def label(name, ending='s'):\n\treturn name.lower() + ending\n\n\n"
 _PRELUDE = 'LAZY = "select"\nOPTIONS = {"k": "v"}\n\n\nclass Bag(list):\n\tpass\n'
 
 
@@ -46,6 +47,7 @@ class Model:
     rank: int
     parent: Model | None = None
     single: bool = False
+    concrete: bool = False
     mixin: Mixin | None = None
     functions: list[str] = field(default_factory=list)
     columns: dict[str, str] = field(default_factory=dict)
@@ -59,7 +61,7 @@ class Model:
     @property
     def line(self) -> list[Model]:
         """The class and those that it derives from."""
-        return [self, *(self.parent.line if self.parent else ())]
+        return [self, *(self.parent.line if self.parent and not self.concrete else ())]
 
     def owner(self, attribute: str) -> Model:
         """The class that defines a column."""
@@ -204,13 +206,14 @@ class _Writer:
         names = self.draw(st.permutations(_NAMES))[: self.any_of(2, 2, 3, 4)]
         cuts = sorted(self.any_of(*range(self.modules)) for _ in names)
         for rank, (name, module) in enumerate(zip(names, cuts, strict=True)):
-            parent, single = None, False
+            parent, kind = None, ""
             if rank and self.rarely():
                 parent = self.any_of(*self.models.values())
-                single = self.maybe()
-            model = Model(name, module, rank, parent, single)
+                kind = self.any_of("single", "joined", "single", "joined", "concrete")
+            single = kind == "single"
+            model = Model(name, module, rank, parent, single, kind == "concrete")
             self.models[name] = model
-            if parent is None:
+            if parent is None or kind == "concrete":
                 self.column(model, "id", "int", key=True)
                 self.column(model, "name", "str")
                 self.column(model, "kind", "str")
@@ -290,25 +293,32 @@ class _Writer:
             "'%s_owned' % cls.__tablename__",
             "f'{cls.__name__}_owned'",
         ]
+        way = self.any_of("plain", "plain", "local", "function", "branch")
         name = self.any_of(*names)
+        lead = ""
+        if way == "local":
+            lead = f"name = {name}\n\t\tname += '_x'\n\t\t"
+            name = "name"
+        elif way == "function":
+            name = f"label(cls.__tablename__, ending={self.string('_owned')})"
         orders = ["cls.name", "lambda: cls.name.desc()", "cls.id"]
         options = [f"order_by={self.any_of(*orders)}"] if self.maybe() else []
         options += ["lazy='joined'"] if self.rarely() else []
         backref = self.call("@backref", [name, *options]) if options or self.maybe() else name
-        text = self.call(
-            "@relationship",
-            [
-                self.string(target.name),
-                self.any_of(*joins) if sees else self.any_of(*joins[:2]),
-                f"backref={backref}",
-            ],
-        )
+        join = self.any_of(*joins) if sees else self.any_of(*joins[:2])
+        text = self.call("@relationship", [self.string(target.name), join, f"backref={backref}"])
+        if way == "branch":
+            test = f"cls.__name__ == {self.string(heirs[0].name)}"
+            lead = f"if {test}:\n\t\t\treturn @relationship({self.string(target.name)}, {join}, "
+            lead += f"backref={self.string('first_owned')})\n\t\t"
+            self.backrefs += 1
         refers = self.string(f"{target.table}.id")
         mixin.text = (
+            f"{_LABEL if way == 'function' else ''}"
             f"class {mixin.name}:\n\t@@declared_attr\n\tdef owner_id(cls):\n"
             f"\t\treturn @Column(@Integer, @ForeignKey({refers}))\n\n"
             f"\t@@declared_attr\n\tdef owner(cls):\n"
-            f"\t\treturn {self.indented(self.indented(text))}"
+            f"\t\t{lead}return {self.indented(self.indented(text))}"
         )
         self.backrefs += 1
         return [(heir, target) for heir in heirs]
@@ -652,7 +662,9 @@ class _Writer:
         if not (model.parent and model.single):
             body.append(f"__tablename__ = {self.string(model.table)}")
         columns, relationships = list(model.columns.values()), model.relationships
-        if model.parent is None and self.has_children(model):
+        if model.concrete:
+            columns.append("__mapper_args__ = {'concrete': True}")
+        elif model.parent is None and self.has_children(model):
             mapper = "{'polymorphic_on': 'kind', 'polymorphic_identity': 'base'}"
             columns.append(f"__mapper_args__ = {mapper}")
         elif model.parent is not None:
@@ -677,7 +689,7 @@ class _Writer:
         return "db.Model" if self.flask else "Base"
 
     def has_children(self, model: Model) -> bool:
-        return any(other.parent is not None and model in other.line for other in self.models.values())
+        return any(other is not model and model in other.line for other in self.models.values())
 
     def table_text(self, table: Association) -> str:
         columns = "".join(f"\n\t{column}," for column in table.columns)
