@@ -229,7 +229,8 @@ _ALL = (
         "is not proved by the foreign keys, cannot be written in the target's file, or the backref is passed "
         "in a way that cannot be followed.",
         "Write Relationship(back_populates=...) on both sides by hand, and mind the constructor.",
-        'user: User = Relationship(sa_relationship_kwargs={"backref": "addresses"})',
+        "user: User = Relationship("
+        'sa_relationship_kwargs={"backref": backref("addresses", collection_class=set)})',
     ),
     Code(
         "BP307",

@@ -33,7 +33,6 @@ NOT_BACK = {
     "layout-body-of-pass": "pass, dots, and either beside the colon",
     "layout-one-line-class": "a class body on one line",
     "package-with-reexports": "an import that nothing used",
-    "typed-checking-block": "a class right below the imports, or one with a blank line between",
 }
 
 NOT_AGAIN = {
