@@ -131,12 +131,15 @@ def _reason(refused: Refused) -> str:
 
 def _of_pair(project: Project, found: Pairs, pair: tuple[Side, Side]) -> Entry:
     first, second = pair
+    fewest: list[str]
     try:
         kept, removed = choose(project, pair, Policy())
-        reasons = tuple(why_complex(project, found, kept, removed))
+        both = [why_complex(project, found, *sides) for sides in ((kept, removed), (removed, kept))]
+        fewest = min(both, key=len)  # where either side may go, that of the other one may be the simple one
     except TOO_DEEP:
-        reasons = (_reason(Refused("BP602", "")),)
-    return Entry(_end(first), _end(second), Style.BACK_POPULATES, _direction(project, first, second), reasons)
+        fewest = [_reason(Refused("BP602", ""))]
+    way = _direction(project, first, second)
+    return Entry(_end(first), _end(second), Style.BACK_POPULATES, way, tuple(fewest))
 
 
 def _of_site(project: Project, site: Site, single: list[Side]) -> Iterator[Entry]:

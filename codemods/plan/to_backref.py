@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
+from contextlib import suppress
 
 from backpop.codemods.codes import CODES
 from backpop.codemods.facts import TOO_DEEP, Module, Site, read_at_once
@@ -41,6 +42,10 @@ from backpop.codemods.plan.reverse import reverse_of
 from backpop.codemods.plan.to_back_populates import report_at
 
 
+# The statement of a side says or does more than make the relationship: that of the other side may not.
+_HOLDS_MORE = frozenset({"BP807", "BP811"})
+
+
 def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> Plan:
     """Plan what becomes of every relationship with ``back_populates`` in ``modules``."""
     found = find_pairs(project, modules)
@@ -60,7 +65,7 @@ def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> 
         kept, removed = pair
         try:
             kept, removed = choose(project, pair, policy)
-            conversions.append(_collapse(project, found, kept, removed, policy))
+            conversions.append(_collapse_either(project, found, kept, removed, policy))
         except Refused as refused:
             reports.append(report_at(removed.site, refused.code, refused.detail))
         except TOO_DEEP:
@@ -72,6 +77,20 @@ def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> 
         tuple(sorted(report for report in reports if report not in notes)),
         tuple(sorted(notes)),
     )
+
+
+def _collapse_either(project: Project, found: Pairs, kept: Side, removed: Side, policy: Policy) -> Collapse:
+    """One pair as a backref. A side that holds more than the relationship stays, if no side was asked for.
+
+    Raises :class:`Refused` as :func:`_collapse` does for the side that was to go.
+    """
+    try:
+        return _collapse(project, found, kept, removed, policy)
+    except Refused as refused:
+        if policy.keep is Keep.CONFIGURED and refused.code in _HOLDS_MORE:
+            with suppress(Refused):
+                return _collapse(project, found, removed, kept, policy)
+        raise
 
 
 def _collapse(project: Project, found: Pairs, kept: Side, removed: Side, policy: Policy) -> Collapse:
