@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from backpop.cli.console import counted, printable, put, say, say_all, shown
 from backpop.cli.exits import Exit, exit_status
 from backpop.cli.formats import Format, Output, Stopwatch
 from backpop.cli.selection import Selection
-from backpop.codemods.audit import Audit, End, Entry, audit
+from backpop.codemods.audit import Audit, Entry, Kind, audit
 from backpop.codemods.plan.policy import Style
 
 _NAMES = {Style.NONE: "no counterpart"}
@@ -69,19 +70,25 @@ def _lines(found: Audit, entries: Sequence[Entry], *, wide: bool) -> Iterator[st
 
 
 def _table(entries: Iterable[Entry]) -> Table:
-    table = Table("Relationship", "Counterpart", "Direction", "Style", "Kind", "Recommended", box=None)
+    table = Table("Relationship", "Where", "Style", "Guidance", box=None)
     for one in entries:
-        kind = f"complex: {'; '.join(one.reasons)}" if one.reasons else "simple" if _is_pair(one) else ""
-        recommended = one.recommended
+        ends = [end for end in (one.first, one.second) if end is not None]
         table.add_row(
-            _place(one.first),
-            _place(one.second) if one.second is not None else "",
-            one.direction or "unknown",
-            _name(one.style),
-            Text(kind),
-            _name(recommended) if recommended is not None else "",
+            _cell(end.title for end in ends),
+            _cell(f"{shown(end.path)}:{end.line}" for end in ends),
+            _cell([_name(one.style), one.direction or "direction unknown"]),
+            _cell(_guidance(one)),
         )
     return table
+
+
+def _guidance(entry: Entry) -> Iterator[str]:
+    """What is said of a pair: its kind, and the style that is recommended if it has another one."""
+    why = entry.unclear or "; ".join(entry.reasons)
+    if entry.kind is not None:
+        yield f"{entry.kind.value}: {why}" if why else entry.kind.value
+    if entry.recommended is not None and entry.recommended is not entry.style:
+        yield f"recommended: {_name(entry.recommended)}"
 
 
 def _rendered(table: Table, *, wide: bool) -> Iterator[str]:
@@ -93,12 +100,8 @@ def _rendered(table: Table, *, wide: bool) -> Iterator[str]:
     yield from text.get().splitlines()
 
 
-def _is_pair(entry: Entry) -> bool:
-    return entry.style in {Style.BACKREF, Style.BACK_POPULATES}
-
-
-def _place(end: End) -> Text:
-    return Text(f"{printable(end.title)}\n{printable(shown(end.path))}:{end.line}", overflow="fold")
+def _cell(texts: Iterable[str]) -> Text:
+    return Text("\n".join(map(printable, texts)), overflow="fold")
 
 
 def _name(style: Style) -> str:
@@ -110,9 +113,9 @@ def _totals(entries: Sequence[Entry], *, wide: bool) -> Iterator[str]:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for style in Style:
         these = [one for one in entries if one.style is style]
-        simple = sum(not one.reasons for one in these)
-        kinds = f"{simple} simple, {len(these) - simple} complex" if any(map(_is_pair, these)) else ""
-        table.add_row(_name(style), str(len(these)), kinds)
+        kinds = Counter(one.kind for one in these)
+        counts = [f"{kinds[kind]} {kind.value}" for kind in Kind if kinds[kind]]
+        table.add_row(_name(style), str(len(these)), ", ".join(counts))
     yield from _rendered(table, wide=wide)
     explicit = sum(one.style is Style.BACKREF and one.recommended is Style.BACK_POPULATES for one in entries)
     short = sum(one.style is Style.BACK_POPULATES and one.recommended is Style.BACKREF for one in entries)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 
 from backpop.codemods.codes import CODES
@@ -42,12 +43,20 @@ class End:
     title: str
 
 
+class Kind(Enum):
+    """What the guidance tells pairs apart by."""
+
+    SIMPLE = "simple"
+    COMPLEX = "complex"
+    UNCLEAR = "not understood"
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A pair, or a relationship that is in none.
 
     ``direction`` is seen from ``first``, and empty where the source does not tell. ``reasons`` say what makes
-    it complex, ``mistake`` what is likely to be wrong with it.
+    it complex, ``unclear`` why it could not be looked at, ``mistake`` what is likely to be wrong with it.
     """
 
     first: End
@@ -56,15 +65,23 @@ class Entry:
     direction: str
     reasons: tuple[str, ...]
     mistake: str = ""
+    unclear: str = ""
+
+    @property
+    def kind(self) -> Kind | None:
+        """What kind of pair it is; None for what is no pair, as far as is known."""
+        if self.unclear:
+            return Kind.UNCLEAR
+        if self.style in {Style.ONE_SIDED, Style.NONE}:
+            return None
+        return Kind.COMPLEX if self.reasons else Kind.SIMPLE
 
     @property
     def recommended(self) -> Style | None:
         """The style that the guidance recommends; None where it has nothing to say."""
-        if self.style is Style.NONE and self.second is None:
+        if self.unclear or (self.style is Style.NONE and self.second is None):
             return None
-        if self.style in {Style.ONE_SIDED, Style.NONE} or self.reasons:
-            return Style.BACK_POPULATES
-        return Style.BACKREF
+        return Style.BACKREF if self.kind is Kind.SIMPLE else Style.BACK_POPULATES
 
 
 @dataclass(frozen=True)
@@ -110,11 +127,11 @@ def _entries(project: Project, modules: list[Module]) -> list[Entry]:
     for side, refused in found.alone:
         mistake = refused.detail if refused.code in {"BP801", "BP802", "BP803"} else ""
         style = Style.ONE_SIDED if mistake else Style.BACK_POPULATES
-        reasons = () if mistake else (_reason(refused),)
+        unclear = "" if mistake else _reason(refused)
         second = _end_of_class(side.target, side.partner)
-        entries.append(Entry(_end(side), second, style, _direction(project, side), reasons, mistake))
+        entries.append(Entry(_end(side), second, style, _direction(project, side), (), mistake, unclear))
     entries += (
-        Entry(_end_of_site(site), None, Style.BACK_POPULATES, "", (_reason(refused),))
+        Entry(_end_of_site(site), None, Style.BACK_POPULATES, "", (), unclear=_reason(refused))
         for site, refused in found.unread
     )
     single: list[Side] = []
@@ -149,10 +166,11 @@ def _of_site(project: Project, site: Site, single: list[Side]) -> Iterator[Entry
         side = None if forwards else side_of(project, site)
     except Refused as refused:
         style = Style.NONE if site.keyword("backref") is None else Style.BACKREF
-        yield Entry(_end_of_site(site), None, style, "", (_reason(refused),))
+        yield Entry(_end_of_site(site), None, style, "", (), unclear=_reason(refused))
         return
     except TOO_DEEP:
-        yield Entry(_end_of_site(site), None, Style.NONE, "", (_reason(Refused("BP602", "")),))
+        unclear = _reason(Refused("BP602", ""))
+        yield Entry(_end_of_site(site), None, Style.NONE, "", (), unclear=unclear)
         return
     for forward in forwards:
         way = direction_of(project, forward.source, forward.target, forward.arguments)

@@ -12,7 +12,7 @@ from models import Sources, projects
 from test_cli import backpop
 from tool import plan
 
-from backpop.codemods.audit import Entry, audit
+from backpop.codemods.audit import Entry, Kind, audit
 from backpop.codemods.plan.policy import Style
 from backpop.codemods.write import write_changes
 
@@ -125,14 +125,6 @@ PARENT = 'relationship("Parent", back_populates="children")'
             "back_populates",
         ),
         ('children = relationship("Child")', "pass", "no-counterpart", "one-to-many", [], None),
-        (
-            'children = relationship("Nobody", backref="parent")',
-            "pass",
-            "backref",
-            "",
-            ["target class is not found (BP201)"],
-            "back_populates",
-        ),
     ],
 )
 def test_what_is_said_of_a_pair(
@@ -270,6 +262,23 @@ def test_directions_are_those_of_sqlalchemy(project: Sources) -> None:
                 assert entry.direction in {expected, *one_to_one}, entry
 
 
+@pytest.mark.parametrize(
+    ("parent", "style"),
+    [
+        ('children = relationship("Nobody", backref="parent")', "backref"),
+        ('children = relationship("Nobody", back_populates="parent")', "back_populates"),
+        ('children = relationship("Nobody")', "no-counterpart"),
+    ],
+)
+def test_what_is_not_understood_is_neither_simple_nor_complex(
+    tmp_path: Path, parent: str, style: str
+) -> None:
+    entry = _only(tmp_path, parent, "pass")
+    assert (entry.style, entry.kind) == (Style(style), Kind.UNCLEAR)
+    assert entry.unclear == "target class is not found (BP201)"
+    assert entry.recommended is None
+
+
 def test_the_table(tmp_path: Path) -> None:
     folder = tmp_path / "shop"
     folder.mkdir()
@@ -290,17 +299,17 @@ class Pet(Base):
     done = backpop("audit", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     table = """\
- Relationship       Counterpart        Direction    Style           Kind    Recommended
- Parent.children    Child.parent       one-to-many  back_populates  simple  backref
- shop/models.py:13  shop/models.py:20
- Pet.parent         Parent.pets        many-to-one  one-sided               back_populates
- shop/pets.py:9     shop/models.py:10
+ Relationship     Where              Style           Guidance
+ Parent.children  shop/models.py:13  back_populates  simple
+ Child.parent     shop/models.py:20  one-to-many     recommended: backref
+ Pet.parent       shop/pets.py:9     one-sided       recommended: back_populates
+ Parent.pets      shop/models.py:10  many-to-one
 
 Likely mistakes:
   shop/pets.py:9: Pet.parent names Parent.pets, which is no relationship that names it
 
 backref         0
-back_populates  1  1 simple, 0 complex
+back_populates  1  1 simple
 one-sided       1
 no counterpart  0
 By the guidance 1 pair would be a backref (to-backref).

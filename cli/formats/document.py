@@ -195,6 +195,7 @@ class Documents:
             "reasons": list(entry.reasons),
             "recommended": entry.recommended.value if entry.recommended is not None else None,
             "mistake": entry.mistake or None,
+            "unclear": entry.unclear or None,
         }
 
     def _end(self, end: End) -> _Json:

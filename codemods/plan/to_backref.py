@@ -41,7 +41,6 @@ from backpop.codemods.plan.policy import Keep, Policy
 from backpop.codemods.plan.reverse import reverse_of
 from backpop.codemods.plan.to_back_populates import report_at
 
-
 # The statement of a side says or does more than make the relationship: that of the other side may not.
 _HOLDS_MORE = frozenset({"BP807", "BP811"})
 
