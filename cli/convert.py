@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from backpop.codemods.review import Review
     from backpop.codemods.verify import Proof
 
-
 # Notes of what may break, or change, a program.
-_ALWAYS = {"BP901", "BP907"}
+_ALWAYS = {"BP901", "BP902", "BP907"}
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,6 @@ def _say_reports(outcome: Outcome, options: Options) -> None:
         return
     say_all(outcome.refusals)
     say_all(outcome.kept if options.verbose else ())
-    # a target that may lack its source breaks a program: never hide those
     say_all(note for note in outcome.notes if options.verbose or note.code in _ALWAYS)
     hidden = Counter(note.code for note in outcome.notes if not options.verbose and note.code not in _ALWAYS)
     for code, count in sorted(hidden.items()):

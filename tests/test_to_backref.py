@@ -23,6 +23,7 @@ from test_fixtures import CASES
 from tool import FIXTURES, command_of, files_of, plan
 
 from backpop.codemods import probe
+from backpop.codemods.codes import CODES
 from backpop.codemods.plan.model import Conversion, Expansion
 from backpop.codemods.run import Outcome
 from backpop.codemods.write import write_changes
@@ -196,6 +197,24 @@ def test_strict_minds_what_is_refused_but_not_what_was_not_asked_for(tmp_path: P
     assert done.returncode == 1
     assert "models.py:23:" in done.stderr
     assert "BP805 relationship is annotated" in done.stderr
+
+
+def test_a_use_that_breaks_an_import_is_told_without_asking(tmp_path: Path) -> None:
+    _fresh(FIXTURES / "to-backref-early-uses" / "before", tmp_path / "tree")
+    done = backpop("to-backref", cwd=tmp_path / "tree")
+    assert "queries.py:8:26: BP902" in done.stderr
+    assert "queries.py:13" not in done.stderr
+    assert "BP903 attribute is read from the class: 1 place (--verbose lists them)" in done.stderr
+
+
+def test_every_refusal_of_the_way_back_has_a_case() -> None:
+    told = {line.split()[1] for case in COLLAPSED for line in _expected(case)}
+    assert {code for code in CODES if code.startswith("BP8")} <= told
+
+
+def _expected(case: Path) -> list[str]:
+    file = case / "expected.txt"
+    return file.read_text("utf-8").splitlines() if file.exists() else []
 
 
 @contextmanager
