@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SQLALCHEMY := 1.3.24 1.4.54 2.0.58 2.1.9
 ENVIRONMENTS := $(SQLALCHEMY:%=.cache/venvs/%/.ready)
 
-.PHONY: help bench bench-compare venv environments lint format typecheck test peer-suite demo picture docs clean kill fuzz coverage matrix
+.PHONY: help bench bench-compare venv environments lint format typecheck test peer-suite demo picture docs clean kill fuzz coverage matrix ecosystem
 
 help:  ## Show this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,9 @@ picture: $(READY)  ## Record the picture in the README again
 docs: $(READY)  ## Build the documentation into build/site; a warning is an error
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+ecosystem: $(READY)  ## Convert released packages (VERIFY=1: also map them; RECORD=1: write the table; ONLY="...")
+	$(BIN)/python tests/ecosystem.py $(if $(VERIFY),--verify) $(if $(RECORD),--record) $(ONLY)
 
 clean:  ## Remove everything that the other targets made
 	rm -rf $(VENV) .cache .typing .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist backpop.egg-info
