@@ -36,6 +36,24 @@ NOT_BACK = {
     "package-with-reexports": "an import that nothing used",
 }
 
+# What to-backref leaves as a pair, with a code.
+STAYS = {
+    "after-source": "assigned after the class, or an imperative mapping",
+    "after-source-of-a-test": "assigned after the class",
+    "after-source-reserved-name": "assigned after the class",
+    "after-source-two-registries": "assigned after the class",
+    "assigned-after-the-class": "assigned after the class",
+    "assigned-elsewhere": "assigned after the class",
+    "factory-helper-function": "made by a function of the project",
+    "factory-named": "made by a function of the project",
+    "factory-partial-of-the-same-name": "made by a function of the project",
+    "factory-subclass-of-relationship-property": "made by a class of the project",
+    "imperative-target-of-a-class": "an imperative mapping",
+    "sqlmodel": "SQLModel's",
+    "sqlmodel-across-modules": "SQLModel's",
+}
+_LEFT = {"BP302", "BP303", "BP813", "BP815"}
+
 NOT_AGAIN = {
     "to-backref-half-done": "arguments of backref(), which it takes --options to give again",
     "to-backref-emptied-class-on-one-line": "a class body on one line",
@@ -60,8 +78,11 @@ def test_a_plain_backref_comes_back_to_the_byte(case: Path, tmp_path: Path) -> N
         _fresh(case / "before", tree)
         _write(_only(plan(tree, command_of(case)), conversion))
         assert files_of(tree) != before
-        assert _taken_back(tree, conversion)
-        assert files_of(tree) == before or case.name in NOT_BACK
+        if _taken_back(tree, conversion):
+            assert files_of(tree) == before or case.name in NOT_BACK
+        else:
+            assert case.name in STAYS
+            assert _LEFT & {one.code for one in plan(tree, "to-backref --many-to-many").refusals}
 
 
 def _taken_back(tree: Path, conversion: Conversion) -> bool:
