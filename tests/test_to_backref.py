@@ -52,7 +52,7 @@ STAYS = {
     "sqlmodel": "SQLModel's",
     "sqlmodel-across-modules": "SQLModel's",
 }
-_LEFT = {"BP302", "BP303", "BP813", "BP815"}
+_LEFT = {"BP314", "BP813", "BP815"}
 
 NOT_AGAIN = {
     "to-backref-half-done": "arguments of backref(), which it takes --options to give again",
