@@ -126,6 +126,8 @@ def _names(corpus: Corpus, rng: random.Random, data: bytes) -> bytes:
     if rng.random() < 0.3:
         return re.sub(rb"\b%s\b" % old, new, data)
     spots = list(re.finditer(rb"\b%s\b" % old, data))
+    if not spots:
+        return data
     spot = rng.choice(spots)
     return data[: spot.start()] + new + data[spot.end() :]
 

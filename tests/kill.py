@@ -277,6 +277,8 @@ def _main() -> None:
     with tempfile.TemporaryDirectory(prefix="backpop-kill-") as folder:
         for trial in trials(options.runs, options.pairs, options.seed, Path(folder).resolve()):
             found[trial] += 1
+            if found.total() % 50 == 0:
+                print(found.total(), dict(found), flush=True)
     for (command, kind), count in sorted(found.items()):
         print(f"{command:20} {kind:10} {count:4}")
     print(f"{options.runs} runs killed and completed in {time.monotonic() - began:.0f} s: nothing was lost")
