@@ -34,6 +34,7 @@ NOT_BACK = {
     "layout-body-of-pass": "pass, dots, and either beside the colon",
     "layout-one-line-class": "a class body on one line",
     "package-with-reexports": "an import that nothing used",
+    "typed-checking-block": "a blank line between a comment and the imports",
 }
 
 # What to-backref leaves as a pair, with a code.
