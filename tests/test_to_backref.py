@@ -42,6 +42,7 @@ STAYS = {
     "after-source": "assigned after the class, or an imperative mapping",
     "after-source-of-a-test": "assigned after the class",
     "after-source-reserved-name": "assigned after the class",
+    "after-source-through-a-module": "assigned after the class",
     "after-source-two-registries": "assigned after the class",
     "assigned-after-the-class": "assigned after the class",
     "assigned-elsewhere": "assigned after the class",

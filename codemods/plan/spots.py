@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 
 from backpop.codemods.facts import (
     Definition,
+    Module,
     Place,
     Scope,
     entries,
@@ -130,16 +131,24 @@ def _after(project: Project, forward: Forward) -> Spot:
 def _name_of(project: Project, forward: Forward, scope: Scope, stmt: ast.stmt) -> str:
     """What a scope calls the target after one of its statements. Raises :class:`Refused`."""
     target, guards = forward.target, {None, forward.source.guard}
+    by_module = None
     for outer in scope.chain():
         for name, bindings in outer.bindings.items() if outer.kind != "class" else ():
-            if (
+            if not (
                 len(bindings) == 1
                 and bindings[0].guard in guards
                 and (outer is not scope or bindings[0].line <= (stmt.end_lineno or stmt.lineno))
                 and project.lookup(name, scope) is bindings
-                and project.resolve(ast.Name(name), scope) is target
             ):
+                continue
+            found = project.resolve(ast.Name(name), scope)
+            if found is target:
                 return name
+            member = ast.Attribute(ast.Name(name), target.name)
+            if isinstance(found, Module) and project.resolve(member, scope) is target:
+                by_module = by_module or f"{name}.{target.name}"
+    if by_module is not None:
+        return by_module
     raise Refused("BP312", f"{target.name} has no name of its own at {scope.module.shown}:{stmt.lineno}")
 
 
