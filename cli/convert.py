@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from backpop.codemods.verify import Proof
 
 # Notes of what may break, or change, a program.
-_ALWAYS = {"BP901", "BP902", "BP907"}
+_ALWAYS = {"BP901", "BP902", "BP907", "BP908"}
 
 
 @dataclass(frozen=True)

@@ -674,6 +674,14 @@ _ALL = (
         "Look for code that passes the attribute to the constructor: it takes effect now.",
         "User(addresses=[Address()])    # had no effect",
     ),
+    Code(
+        "BP908",
+        "backref of a relationship is read",
+        "The backref of a relationship is what it was given, a name or more. It is None where both sides are "
+        "written out.",
+        "Read back_populates there: SQLAlchemy sets it on both sides of a pair, however that is spelt.",
+        "name = inspect(User).relationships.addresses.backref",
+    ),
 )
 
 CODES: dict[str, Code] = {code.code: code for code in _ALL}

@@ -110,7 +110,9 @@ def test_only_what_belongs_to_a_backref_changes(project: Sources) -> None:
             assert new.count(b"\r") == (new.count(b"\n") if b"\r" in data else 0)
             comments.update(_comments(data))
             comments.subtract(_comments(new))  # some move to the other file, with what they belong to
-        assert not any(comments.values())
+        # What stands in the backref of a mixin goes to each reverse that it becomes.
+        several = any(b"declared_attr" in data for data in project.files.values())
+        assert all(count == 0 or (count < 0 and several) for count in comments.values())
 
         may_change = {line for data in project.files.values() for line in _lines_to_change(data)}
         patch = build_patch(outcome.changes, tree).decode()

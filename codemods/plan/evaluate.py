@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Definition, Scope
@@ -113,6 +114,8 @@ def _run(
                 _assign(project, name, ast.copy_location(value, stmt), scope, depth)
             case ast.Assign(targets=[ast.Attribute(attr=attribute)]):
                 changed.add(attribute)
+            case ast.Assert(test=test) if evaluate(project, test, scope, depth):
+                pass
             case _:
                 raise NotConstantError(ast.unparse(stmt).partition("\n")[0])
     return None
@@ -172,8 +175,12 @@ def _unchecked(project: Project, expr: ast.expr, scope: Scope, depth: int) -> ob
             return evaluate(project, inner, scope, depth)
         case ast.BinOp(left=left, op=ast.Add() | ast.Mod() as operation, right=right):
             return _joined(project, left, operation, right, scope, depth)
-        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+        case ast.BinOp(left=left, op=ast.Sub() | ast.BitOr() | ast.BitAnd() as operation, right=right):
+            return _combined(project, left, operation, right, scope, depth)
+        case ast.Tuple(elts=parts) | ast.List(elts=parts):
             return tuple(_value(project, part, scope, depth) for part in parts)
+        case ast.Set(elts=parts):
+            return _set([_value(project, part, scope, depth) for part in parts])
         case ast.Dict(keys=keys, values=values) if None not in keys:
             texts = [evaluate(project, key, scope, depth) for key in keys if key is not None]
             return dict(zip(texts, [evaluate(project, one, scope, depth) for one in values], strict=True))
@@ -210,9 +217,9 @@ def _compared(expr: ast.expr, left: object, right: object, comparison: ast.cmpop
             return left == right
         case ast.NotEq() | ast.IsNot():
             return left != right
-        case ast.In() if isinstance(right, tuple):
+        case ast.In() if isinstance(right, tuple | frozenset):
             return left in right
-        case ast.NotIn() if isinstance(right, tuple):
+        case ast.NotIn() if isinstance(right, tuple | frozenset):
             return left not in right
         case ast.In() | ast.NotIn() if isinstance(left, str) and isinstance(right, str):
             return (left in right) is isinstance(comparison, ast.In)
@@ -231,6 +238,30 @@ def _joined(
     except (TypeError, ValueError) as error:
         raise NotConstantError(ast.unparse(left)) from error
     raise NotConstantError(f"{ast.unparse(left)} and {ast.unparse(right)}")
+
+
+def _combined(
+    project: Project,
+    left: ast.expr,
+    operation: ast.Sub | ast.BitOr | ast.BitAnd,
+    right: ast.expr,
+    scope: Scope,
+    depth: int,
+) -> object:
+    """The difference, union or intersection of two sets."""
+    one, other = _value(project, left, scope, depth), _value(project, right, scope, depth)
+    if not (isinstance(one, frozenset) and isinstance(other, frozenset)):
+        raise NotConstantError(f"{ast.unparse(left)} and {ast.unparse(right)}")
+    if isinstance(operation, ast.Sub):
+        return one - other
+    return one | other if isinstance(operation, ast.BitOr) else one & other
+
+
+def _set(parts: Iterable[object]) -> frozenset[object]:
+    try:
+        return frozenset(parts)
+    except TypeError as error:
+        raise NotConstantError("a set of what cannot be in one") from error
 
 
 def _sliced(project: Project, owner: ast.expr, part: ast.Slice, scope: Scope, depth: int) -> object:
@@ -275,7 +306,7 @@ def _call(project: Project, call: ast.Call, scope: Scope, depth: int) -> object:
 
 def _has_class(values: list[object]) -> bool:
     return any(
-        isinstance(value, ClassInfo) or (isinstance(value, tuple) and _has_class(list(value)))
+        isinstance(value, ClassInfo) or (isinstance(value, tuple | frozenset) and _has_class(list(value)))
         for value in values
     )
 
@@ -296,6 +327,12 @@ def _of_library(project: Project, name: str, args: list[object], keywords: dict[
             if name == "builtins.hasattr":
                 return known
             return _of_class(project, made, attribute, 1) if known or not default else default[0]
+        case (("builtins.set" | "builtins.frozenset"), []) if not keywords:
+            return frozenset()
+        case (("builtins.set" | "builtins.frozenset"), [(tuple() | frozenset()) as only]) if not keywords:
+            return _set(only)
+        case (("builtins.set" | "builtins.frozenset"), [ClassInfo() as enum]) if not keywords:
+            return _set(_members(project, enum))
         case "re.sub", [pattern, *rest] if not keywords:
             return _substituted(pattern, *rest)
     raise LookupError
@@ -372,11 +409,7 @@ def _name(project: Project, expr: ast.Name | ast.Attribute, scope: Scope, depth:
             return _of_class(project, owner, expr.attr, depth)
         if expr.attr == "value" and isinstance(expr.value, ast.Attribute):  # a member of an enum
             enum = project.resolve(expr.value.value, scope)
-            if isinstance(enum, ClassInfo) and any(
-                isinstance(base, External) and base.name.startswith("enum.")
-                for made in (enum, *project.ancestors(enum))
-                for base in project.bases(made)
-            ):
+            if isinstance(enum, ClassInfo) and _is_enum(project, enum):
                 return _of_class(project, enum, expr.value.attr, depth)
     else:
         bindings = project.lookup(expr.id, scope)
@@ -388,6 +421,25 @@ def _name(project: Project, expr: ast.Name | ast.Attribute, scope: Scope, depth:
     if isinstance(resolved, ClassInfo):
         return resolved
     raise NotConstantError(ast.unparse(expr))
+
+
+def _is_enum(project: Project, made: ClassInfo) -> bool:
+    found = (
+        one
+        for each in (made, *project.ancestors(made))
+        for base in each.node.bases
+        for one in project.resolve_all(base, each.scope)
+    )
+    return any(isinstance(one, External) and one.name.startswith("enum.") for one in found)
+
+
+def _members(project: Project, enum: ClassInfo) -> Iterator[object]:
+    """The values of the members of an enum: as elsewhere, each stands for its member."""
+    if not _is_enum(project, enum):
+        raise NotConstantError(f"what {enum.name} holds")
+    for member in enum.members:
+        if not member.name.startswith("_"):
+            yield _of_class(project, enum, member.name, 0)
 
 
 def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections import defaultdict
 from collections.abc import Iterator
 
@@ -9,6 +10,7 @@ from backpop.codemods.facts import TOO_DEEP, ClassInfo, Module, Scope, Site
 from backpop.codemods.link import Project
 from backpop.codemods.plan.annotate import annotated
 from backpop.codemods.plan.existing import check_unnamed, has_reverse
+from backpop.codemods.plan.factory import is_backref_function
 from backpop.codemods.plan.forward import Forward, recognise
 from backpop.codemods.plan.model import Expansion, Form, Plan, Refused, Report, Reverse
 from backpop.codemods.plan.place import check_name_is_free
@@ -54,7 +56,8 @@ def plan_to_back_populates(
         refusals.append(report_at(conversion.site, "BP505", f"{name} in {conversion.target.name}"))
     left = {(report.path, report.line, report.column) for report in refusals}
     conversions = [one for one in conversions if _position(one.site) not in left]
-    return Plan(tuple(conversions), tuple(sorted(refusals)), tuple(sorted(_notes(project, conversions))))
+    notes = [*_notes(project, conversions), *(_readers(project, modules) if conversions else ())]
+    return Plan(tuple(conversions), tuple(sorted(refusals)), tuple(sorted(notes)))
 
 
 def _hidden_names(conversions: list[Expansion]) -> Iterator[tuple[Expansion, str]]:
@@ -154,3 +157,24 @@ def _notes(project: Project, conversions: list[Expansion]) -> list[Report]:
             detail = f"nothing that {target.shown} or its packages import imports {names}"
             notes.append(Report(target.path, node.lineno, node.col_offset + 1, "BP901", detail))
     return notes
+
+
+def _readers(project: Project, modules: list[Module]) -> Iterator[Report]:
+    """A note for each place that reads the ``backref`` of a relationship: None in an explicit pair."""
+    for module in modules:
+        source = module.source
+        if not all(word in source.text for word in (".backref", "sqlalchemy", "relationship")):
+            continue
+        called = {id(node.func) for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
+        for node in ast.walk(module.tree):
+            if (
+                isinstance(node, ast.Attribute)
+                and node.attr == "backref"
+                and isinstance(node.ctx, ast.Load)
+                and id(node) not in called
+                and not any(
+                    is_backref_function(project, one) for one in project.resolve_all(node, module.scope)
+                )
+            ):
+                line, column = source.position(source.span(node)[0])
+                yield Report(source.path, line, column, "BP908", ast.unparse(node))
