@@ -235,6 +235,8 @@ def _backref(project: Project, site: Site, scope: Scope, given: ast.expr) -> Bac
             raise Refused("BP106", f"backref() takes no {invalid}")
     if name is None:
         raise Refused("BP106", "backref() has no name")
+    if all(node is not name for node in ast.walk(given)):
+        raise Refused("BP101", f"{ast.unparse(given)} gives the name {ast.unparse(name)} by itself")
     text = _constant_name(project, name, scope)
     if text is None:
         return None
