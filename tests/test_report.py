@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -261,12 +260,7 @@ def test_a_thousand_pairs(browser: Chrome, tmp_path: Path) -> None:
     many = list(reviews(outcome)) * 1000
     report = tmp_path / "page.html"
     report.write_bytes(page("to-back-populates", outcome, many, None, written=False))
-    started = time.perf_counter()
     browser.get(report.as_uri())
     assert browser.find_element("id", "count").text.startswith("1000 of 1000")
-    loaded = time.perf_counter()
     _keys(browser, "/", "nowhere")
     assert browser.find_element("id", "none").is_displayed()
-    # far more than it takes, for machines that do other things
-    assert loaded - started < 20
-    assert time.perf_counter() - loaded < 10
