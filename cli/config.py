@@ -7,11 +7,10 @@ validates them as it does those of the command line.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, NoReturn, get_args, get_origin, get_type_hints
+from types import MappingProxyType, NoneType, UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -48,12 +47,11 @@ class ConfigError(Exception):
     """What is wrong with a configuration, for a person: the file, the key, and what it should be."""
 
 
-@dataclass(frozen=True)
-class Configuration:
+class Configuration(NamedTuple):
     """What a project says: values by the names of parameters. ``file`` is None where it says nothing."""
 
     file: Path | None = None
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: Mapping[str, Any] = MappingProxyType({})
 
 
 def configure(ctx: typer.Context, value: list[Any] | None) -> list[Any] | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import typer
 
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 _ALWAYS = {"BP901", "BP902", "BP907", "BP908"}
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What the command line asked for: pairs to backrefs if there is a ``policy``, else the other way."""
 
     selection: Selection

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import configparser
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 # What each tool takes where its section of the settings names no number.
 _DEFAULTS = {"ruff": 88, "black": 88, "flake8": 79, "pycodestyle": 79}
 
 
-@dataclass(frozen=True)
-class LineLength:
+class LineLength(NamedTuple):
     """The columns that a line may have, and the file that says so."""
 
     columns: int

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import typer
 
@@ -22,8 +22,7 @@ from backpop.codemods.scan import untracked
 STDIN = Path("-")
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(NamedTuple):
     """The paths, what is left out of them, and what the project calls a relationship.
 
     ``stdin`` is a file whose bytes come from there.

@@ -8,11 +8,10 @@ become a backref. BP9: notes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Code:
+class Code(NamedTuple):
     """One thing that backpop reports: what it is, why it matters, and what a person can do about it.
 
     ``example`` is source that gets it, or what stands for that where no source does.

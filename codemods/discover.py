@@ -12,9 +12,8 @@ import re
 import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -29,8 +28,7 @@ _NEVER_SOURCE = frozenset({
 # fmt: on
 
 
-@dataclass(frozen=True)
-class Discovery:
+class Discovery(NamedTuple):
     """What a search found.
 
     ``files`` are absolute paths without symbolic links, sorted, each once. ``missing`` are those of the given

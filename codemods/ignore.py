@@ -7,7 +7,6 @@ import os
 import re
 import tokenize
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from backpop.codemods.codes import CODES
 from backpop.codemods.discover import matcher
@@ -43,13 +42,12 @@ class Ignores:
             else:
                 reports = [report_at(conversion.site, "BP003", "")]
             if any(map(self.keeps, reports)):
-                kept.append(replace(reports[0], code="BP005", detail=conversion.title))
+                kept.append(reports[0]._replace(code="BP005", detail=conversion.title))
             else:
                 conversions.append(conversion)
         refusals, kept_refusals = self.split(plan.refusals)
         notes, _ = self.split(plan.notes)
-        return replace(
-            plan,
+        return plan._replace(
             conversions=tuple(conversions),
             refusals=refusals,
             notes=notes,
@@ -60,7 +58,7 @@ class Ignores:
         """The reports that are wanted, and one of BP005 in the place of each of the others."""
         kept = dict.fromkeys(report for report in reports if self.keeps(report))
         said = (
-            replace(one, code="BP005", detail=f"{one.code} {CODES[one.code].title}: {one.detail}")
+            one._replace(code="BP005", detail=f"{one.code} {CODES[one.code].title}: {one.detail}")
             for one in kept
         )
         return tuple(report for report in reports if report not in kept), tuple(said)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 # Found outside of the project, whatever folder of that name the project has.
 _ALWAYS_EXTERNAL = {"sqlalchemy", "flask_sqlalchemy", "sqlmodel", "peewee"}
 _INIT = f"{os.sep}__init__.py"
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """The place of one file: the folders that lead to it from the common root, and its name."""
 
     path: str

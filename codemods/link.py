@@ -11,10 +11,9 @@ import builtins
 import sys
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, takewhile
-from typing import TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, last_name
 from backpop.codemods.files import Files, classes, tables
@@ -42,8 +41,7 @@ _COLUMN_MAKERS = {"Column", "mapped_column", "relationship"}
 _MAPPED_DECORATORS = {"mapped", "mapped_as_dataclass"}
 
 
-@dataclass(frozen=True, slots=True)
-class External:
+class External(NamedTuple):
     """Something that a library outside of the project defines, by its dotted name."""
 
     name: str
@@ -53,24 +51,21 @@ class External:
         return self.name.rpartition(".")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """The value of an expression, known by where it is written."""
 
     expr: ast.expr
     scope: Scope
 
 
-@dataclass(frozen=True, slots=True)
-class Attribute:
+class Attribute(NamedTuple):
     """An attribute of a value that is not itself understood: ``db.Model``."""
 
     owner: Resolved
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Opaque:
+class Opaque(NamedTuple):
     """Something bound that cannot be followed: a parameter, a function, a loop variable."""
 
     binding: Binding
@@ -79,8 +74,7 @@ class Opaque:
 Resolved = External | Value | Attribute | Opaque | ClassInfo | Module
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(NamedTuple):
     """The declarative base, or registry, that a class hangs on. ``sure`` unless it may be any class."""
 
     key: Resolved | str

@@ -8,7 +8,7 @@ import sys
 import warnings
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from backpop.codemods.facts import (
     TOO_DEEP,
@@ -69,8 +69,7 @@ def may_hold_backref(data: bytes) -> bool:
 Candidate = ast.Call | ast.Dict | ast.Subscript
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(NamedTuple):
     """What a run looks for.
 
     ``mentioned`` tells by its bytes whether a file may have some, ``concerns`` which nodes become sites. Each

@@ -6,7 +6,8 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from backpop.codemods.discover import discover, git_root
 from backpop.codemods.edits import FileChange
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from backpop.codemods.link import Project
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What a run can be told.
 
     ``line_length`` is in columns; without it each file shows what its author keeps to. ``exclude`` holds
@@ -42,7 +42,7 @@ class Settings:
     writing: bool = False  # refuse what could not be written
     annotate: Annotate = Annotate.AUTO
     placement: Placement = Placement.AUTO
-    given: Mapping[str, bytes] = field(default_factory=dict)
+    given: Mapping[str, bytes] = MappingProxyType({})
     track: Track = untracked
 
 
@@ -185,8 +185,7 @@ def ignores_of(project: Project, settings: Settings) -> Ignores:
     return Ignores(project, settings.per_file_ignores, folder)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """The files that were found, and what reading them gave; nothing is parsed if none mentions anything."""
 
     files: int

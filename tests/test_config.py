@@ -46,7 +46,7 @@ def test_patterns_are_relative_to_its_folder(tree: Path) -> None:
         ("line-lenght = 80", "line-lenght: there is no such key; did you mean line-length?"),
         ("line-length = '80'", "line-length: should be a whole number, not a string"),
         ("line-length = true", "line-length: should be a whole number, not true or false"),
-        ("line-length = 3", "line-length: Input should be greater than or equal to 20"),
+        ("line-length = 3", "line-length: 3 is not in the range 20<=x<=1000"),
         ("exclude = 'tests'", "exclude: should be a list of strings, not a string"),
         ("exclude = [1]", "exclude: should be a list of strings, not a list of other things"),
         ("keep = 'colection'", "did you mean collection?"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import chdir
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -50,7 +50,7 @@ def plan(tree: Path, command: str = "to-back-populates") -> Outcome:
     if name == "to-back-populates":
         annotate = options[options.index("--annotate") + 1] if "--annotate" in options else "auto"
         placement = options[options.index("--placement") + 1] if "--placement" in options else "auto"
-        chosen = replace(settings, annotate=Annotate(annotate), placement=Placement(placement))
+        chosen = settings._replace(annotate=Annotate(annotate), placement=Placement(placement))
         return to_back_populates([tree], chosen)
     assert name == "to-backref"
     keep = options[options.index("--keep") + 1] if "--keep" in options else "configured"

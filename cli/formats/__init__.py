@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import NamedTuple
 
 
 class Format(Enum):
@@ -17,8 +17,7 @@ class Format(Enum):
     GITHUB = "github"
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(NamedTuple):
     """How the result of a command is given: in which format, and to which file; stdout without any."""
 
     format: Format = Format.TEXT

@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from enum import Enum
 
 from backpop.codemods.facts import ClassInfo, Hint, Module, is_mapped, last_name, unquoted
@@ -73,7 +72,7 @@ def annotated(project: Project, forward: Forward, reverse: Reverse, annotate: An
             raise _NotSureError("no annotation is wanted")
         shape = _declared(project, forward, hints) if hints else shape_of(project, forward)
         done = (_of_sqlmodel if of_sqlmodel else _annotated)(project, forward, reverse, shape)
-        return replace(done, hint=hints[0] if hints else None)
+        return done._replace(hint=hints[0] if hints else None)
     except _NotSureError as error:
         if hints:
             declared = ast.unparse(hints[0].stmt)
@@ -81,7 +80,7 @@ def annotated(project: Project, forward: Forward, reverse: Reverse, annotate: An
             raise Refused("BP315", f"{target.name} declares {declared} at {where}: {error}") from error
         if of_sqlmodel:
             raise Refused("BP306", f"{target.name}.{reverse.name} cannot be annotated: {error}") from error
-        return replace(reverse, notes=(("BP906", str(error)),))
+        return reverse._replace(notes=(("BP906", str(error)),))
 
 
 def _is_typed(project: Project, target: ClassInfo) -> bool:
@@ -145,7 +144,7 @@ def _of_sqlmodel(project: Project, forward: Forward, reverse: Reverse, shape: Sh
         items = (f"{quoted(str(key), style.quote)}: {one.text}" for key, one in given.items())
         arguments.append(Argument("sa_relationship_kwargs", f"{{{', '.join(items)}}}"))
     note = f"{forward.target.name}({reverse.name}=...) was ignored until now"
-    return replace(_with(forward, reverse, annotation, tuple(arguments)), notes=(("BP907", note),))
+    return _with(forward, reverse, annotation, tuple(arguments))._replace(notes=(("BP907", note),))
 
 
 def _with(forward: Forward, reverse: Reverse, annotation: Moved, arguments: tuple[Argument, ...]) -> Reverse:
@@ -155,7 +154,7 @@ def _with(forward: Forward, reverse: Reverse, annotation: Moved, arguments: tupl
     if hidden is not None:
         raise _NotSureError(f"{hidden} means something else in the body of {target.name}")
     imports = tuple(dict.fromkeys((*reverse.imports, *annotation.imports)))
-    return replace(reverse, annotation=annotation.text, arguments=arguments, imports=imports)
+    return reverse._replace(annotation=annotation.text, arguments=arguments, imports=imports)
 
 
 def shape_of(project: Project, forward: Forward) -> Shape:

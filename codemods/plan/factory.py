@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from backpop.codemods.facts import ClassInfo, Scope, Site, entries, is_written_out, last_name
 from backpop.codemods.link import Attribute, External, Opaque, Project, Resolved, Value
@@ -20,8 +20,7 @@ _OWN_WAYS = ("__init__", "__new__", "_generate_backref")
 _OTHER_LIBRARIES = {"peewee", "playhouse", "pony", "tortoise", "ormar", "mongoengine", "django"}
 
 
-@dataclass(frozen=True)
-class Factory:
+class Factory(NamedTuple):
     """What makes the relationship: SQLAlchemy's own function, or an object's method (``db.relationship``)."""
 
     owner: Resolved | None  # the object, or SQLModel; None for SQLAlchemy's own

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import keyword
 import unicodedata
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from backpop.codemods.facts import Bound, ClassInfo, Place, Scope, Site, last_name
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value
@@ -61,8 +61,7 @@ _MATTERING = {"argument", "secondary", "primaryjoin", "secondaryjoin", "foreign_
 }
 
 
-@dataclass(frozen=True)
-class Backref:
+class Backref(NamedTuple):
     """The value of ``backref=``, taken apart."""
 
     node: ast.expr  # the value as it stands in the call
@@ -71,8 +70,7 @@ class Backref:
     options: tuple[tuple[str, ast.expr], ...]
 
 
-@dataclass(frozen=True)
-class Forward:
+class Forward(NamedTuple):
     """A relationship that carries a backref, with everything that its reverse is made from."""
 
     site: Site

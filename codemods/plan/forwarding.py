@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from backpop.codemods.facts import Definition, Scope
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value, settled
@@ -19,8 +19,7 @@ _DEPTH = 10
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True)
-class Arguments:
+class Arguments(NamedTuple):
     """The arguments of one call. Those of ``unknown`` are given by a function, and are no constants."""
 
     args: list[ast.expr]

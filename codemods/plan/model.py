@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from backpop.codemods.facts import ClassInfo, Hint, MapperCall, Module, Scope, Site
 
@@ -31,8 +32,7 @@ class Refused(Exception):
         self.detail = detail
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """Something said of a place in a file: ``path:line:column: code detail``; counted from 1."""
 
     path: str
@@ -42,8 +42,7 @@ class Report:
     detail: str
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Import:
+class Import(NamedTuple):
     """``from module import name as alias``; ``import module as alias`` where name is empty.
 
     A relative module begins with its dots. ``guard`` is the test of the ``if`` that the import of a name for
@@ -67,8 +66,7 @@ class Import:
         return f"{what} as {self.alias}" if self.alias else what
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(NamedTuple):
     """One argument of the reverse.
 
     ``text`` may span lines, as its author wrote it; it began in ``column`` then, counted from 0.
@@ -91,8 +89,7 @@ class Form(Enum):
     ENTRY = "entry"  # "name": relationship(...), in the properties of the target's mapping
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(NamedTuple):
     """Where a reverse is written."""
 
     form: Form
@@ -126,8 +123,7 @@ class Spot:
         return cls(form, stmt, scope, (stmt.end_lineno or stmt.lineno) + 1, owner)
 
 
-@dataclass(frozen=True, slots=True)
-class Reverse:
+class Reverse(NamedTuple):
     """The explicit relationship that becomes an attribute of ``target``, and where it is written."""
 
     target: ClassInfo
@@ -209,8 +205,7 @@ class Collapse(Conversion):
     done: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The outcome for every backref, or pair, of a project, in the order of their places.
 
     ``kept`` is what a comment or the configuration wants to stay as it is.

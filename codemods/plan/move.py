@@ -8,7 +8,7 @@ SQLAlchemy evaluates those when the mappers are configured, and takes everything
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Scope, last_name
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value
@@ -31,8 +31,7 @@ COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "syno
 _NOT_COLUMNS = {"relationship", "relation", "dynamic_loader", "association_proxy", "backref", "composite"}
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """An argument's text at the target, and the imports that it needs there."""
 
     text: str

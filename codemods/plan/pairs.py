@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from backpop.codemods.facts import TOO_DEEP, ClassInfo, Member, Module, Place, Site
 from backpop.codemods.link import External, Project
@@ -147,8 +148,7 @@ def member_site(made: ClassInfo, member: Member) -> Site:
 # -- pairs
 
 
-@dataclass(frozen=True)
-class Pairs:
+class Pairs(NamedTuple):
     """All relationships with ``back_populates``: those that are paired, and why the others are not."""
 
     pairs: tuple[tuple[Side, Side], ...]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class Style(Enum):
@@ -43,8 +43,7 @@ class Keep(Enum):
     SCALAR = "scalar"
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """Which pairs become a backref: simple ones, and what else was asked for."""
 
     keep: Keep = Keep.CONFIGURED
@@ -57,8 +56,7 @@ ALL = "ALL"
 """In the place of codes: whatever is said."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileRule:
+class FileRule(NamedTuple):
     """What is not wanted of the files that a gitignore pattern matches: codes, or ALL."""
 
     pattern: str

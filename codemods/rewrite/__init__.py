@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from backpop.codemods.edits import Edit, FileChange, splice
 from backpop.codemods.facts import TOO_DEEP, ClassInfo, Module, Site
@@ -23,8 +23,7 @@ from backpop.codemods.rewrite.statements import LayoutError, TextEdit
 from backpop.codemods.source import UnreadableError, decode
 
 
-@dataclass(frozen=True)
-class Rewritten:
+class Rewritten(NamedTuple):
     """The changes, by path, and the sites that could not be written, with the reason: no side of them is."""
 
     changes: tuple[FileChange, ...]

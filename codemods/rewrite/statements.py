@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import libcst as cst
 
@@ -13,8 +13,7 @@ class LayoutError(Exception):
     """A statement that cannot be taken out of its file and put back; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class TextEdit:
+class TextEdit(NamedTuple):
     """Replace the text ``[start, end)`` of a file by ``new``."""
 
     start: int
