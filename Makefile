@@ -61,8 +61,8 @@ test: lint typecheck environments  ## Lint, check types and run the tests
 peer-suite: $(READY)  ## Convert SQLAlchemy's own ORM tests, and run them before and after (minutes)
 	@$(BIN)/python benchmarks/peer_suite.py
 
-kill: $(READY)  ## Kill --write at 500 random moments (RUNS=...), and see that the next run completes it
-	$(BIN)/python tests/kill.py --runs $(or $(RUNS),500)
+kill: $(READY)  ## Disturb --write 500 times (RUNS=...): kill it, or with TWICE=1 start it twice
+	$(BIN)/python tests/kill.py --runs $(or $(RUNS),500) $(if $(TWICE),--twice)
 
 fuzz: $(READY)  ## Convert 200,000 mutated projects (RUNS=... CORPUS=folders)
 	$(BIN)/python tests/fuzz.py --runs $(or $(RUNS),200000) $(if $(CORPUS),--corpus $(CORPUS))

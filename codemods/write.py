@@ -9,6 +9,9 @@ of a relationship is on the disk before its forward changes, and the next run, w
 reverse, completes what is left. Temporary files of the killed run belong to files that are left to do, and
 are removed when these are written.
 
+Another process that writes to the same files could undo half of that, so a run locks the folder that holds
+all of its files, and one that finds it locked writes nothing. Readers are not kept out.
+
 Replacing keeps the mode, the extended attributes and, where the system lets us, the owner; a symbolic link
 goes on leading to the same file. It would cut a file off from its other hard links, so a file that has any
 is refused.
@@ -19,9 +22,10 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,15 +58,19 @@ def write_changes(changes: Sequence[FileChange]) -> None:
     """Bring every file to its :attr:`FileChange.after`, or leave all of them as they are.
 
     Raises :class:`WriteError` if a file no longer has the bytes that it was read with, is read-only, is in a
-    read-only folder or has other hard links, if two changes are of the same file, and if the system fails at
-    any point. Then every file is as it was before the call; should the system fail at undoing as well, the
-    reason names the files that could not be put back. On any other exception (Ctrl-C) it undoes the same, and
-    lets it through.
+    read-only folder or has other hard links, if two changes are of the same file, if another process is
+    writing there, and if the system fails at any point. Then every file is as it was before the call; should
+    the system fail at undoing as well, the reason names the files that could not be put back. On any other
+    exception (Ctrl-C) it undoes the same, and lets it through.
     """
+    needed = [change for change in changes if change.after != change.before]
+    with _alone([change.path for change in needed]):
+        _write(needed)
+
+
+def _write(changes: Sequence[FileChange]) -> None:
     files: dict[Path, FileChange] = {}
     for change in changes:
-        if change.after == change.before:
-            continue
         path = _checked(change)
         if path in files:
             raise WriteError(change.path, "is given twice; nothing was written")
@@ -79,9 +87,35 @@ def write_changes(changes: Sequence[FileChange]) -> None:
                 rest.append(_step(path, change.halfway, change.after))
         _replace_all(additions, rest)
     finally:
-        for step in (*additions, *rest):
-            with suppress(OSError):
-                step.staged.unlink(missing_ok=True)
+        _discard((*additions, *rest))
+
+
+@contextmanager
+def _alone(files: Sequence[Path]) -> Iterator[None]:
+    """Keep all other writers out of some files; raises :class:`WriteError` if one is at work.
+
+    ``flock`` leaves nothing on the disk and ends with the process. The deepest folder that holds all files is
+    locked against everybody, and those around it against whoever wants all of them: two writers are in each
+    other's way where one's folder holds the other's. Windows and some network file systems have no such
+    locks, and a folder that cannot be opened gets none.
+    """
+    with ExitStack() as held:
+        if sys.platform != "win32" and files:
+            import fcntl
+
+            folder = Path(os.path.commonpath([Path(os.path.realpath(file)).parent for file in files]))
+            for each in (folder, *folder.parents):
+                how = fcntl.LOCK_EX if each == folder else fcntl.LOCK_SH
+                try:
+                    number = os.open(each, os.O_RDONLY)
+                    held.callback(os.close, number)
+                    fcntl.flock(number, how | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    reason = "another process is changing files in it; nothing was written"
+                    raise WriteError(each, reason) from None
+                except OSError:
+                    continue
+        yield
 
 
 def why_locked(path: Path) -> str | None:
@@ -135,6 +169,13 @@ def _remove_leftovers(path: Path) -> None:
                 Path(entry.path).unlink(missing_ok=True)
 
 
+def _discard(steps: Iterable[_Step]) -> None:
+    """Remove the temporary files of steps that were not taken."""
+    for step in steps:
+        with suppress(OSError):
+            step.staged.unlink(missing_ok=True)
+
+
 def _step(path: Path, old: bytes, new: bytes) -> _Step:
     try:
         return _Step(path, old, new, _staged(path, new))
@@ -177,6 +218,7 @@ def _replace_all(*phases: Sequence[_Step]) -> None:
             for folder in {step.path.parent for step in phase}:
                 _sync(folder)
     except BaseException as error:
+        _discard(step for phase in phases for step in phase)  # undoing needs their room on the disk
         stuck = _undo(begun)
         if not isinstance(error, (OSError, WriteError)):
             raise

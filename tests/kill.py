@@ -1,12 +1,15 @@
-"""``--write`` killed at random moments: what is on the disk then, and what the next run makes of it.
+"""``--write`` disturbed at random moments: what is on the disk then, and what the next run makes of it.
 
-    python tests/kill.py --runs 500
+    python tests/kill.py --runs 500 [--twice]
 
 The command runs in a process of its own, forked from this one so that it starts at once, and gets SIGKILL:
 in most runs at a moment of the writing, in the others at any moment at all. Then each file must hold its old
 bytes, its new ones, or the old ones with the additions alone; modes and links must be as they were; nothing
 may lie about but temporary files of its own; and an undisturbed run must end with the bytes that it would
 have made of the untouched tree, with no temporary file left.
+
+With ``--twice`` a second run starts while the first is at work. One of them must do all of it, and the other
+either find nothing to do or end with status 2.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,8 +103,11 @@ def state_of(folder: Path) -> State:
     return found
 
 
-def run(arguments: list[str], announce: int | None = None) -> int:
-    """Start the command in a forked process; ``announce`` gets a byte when it begins to write files."""
+def run(arguments: list[str], announce: int | None = None, errors: int | None = None) -> int:
+    """Start the command in a forked process.
+
+    ``announce`` gets a byte when it begins to write files, and one when it has; ``errors`` gets its stderr.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
@@ -110,7 +116,7 @@ def run(arguments: list[str], announce: int | None = None) -> int:
     try:
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
-            os.dup2(null, number)
+            os.dup2(errors if number == 2 and errors is not None else null, number)
         if announce is not None:
             _announce(announce)
         sys.argv = ["backpop", *arguments]
@@ -133,10 +139,24 @@ def _announce(announce: int) -> None:
     write.write_changes = announced
 
 
+def exit_status(child: int) -> int:
+    """Wait for a process to end."""
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def result_of(arguments: list[str]) -> tuple[int, str]:
+    """Run the command undisturbed; returns its exit status and what it wrote to stderr."""
+    with tempfile.TemporaryFile() as errors:
+        status = exit_status(run(arguments, errors=errors.fileno()))
+        errors.seek(0)
+        return status, errors.read().decode()
+
+
 def finish(arguments: list[str]) -> None:
     """Run the command undisturbed."""
-    _, status = os.waitpid(run(arguments), 0)
-    assert os.waitstatus_to_exitcode(status) == 0, f"{arguments}: status {status}"
+    status, errors = result_of(arguments)
+    assert status == 0, f"{arguments}: status {status}\n{errors}"
 
 
 @dataclass
@@ -162,7 +182,7 @@ def prepare(folder: Path, direction: tuple[str, ...], pairs: int) -> Trial:
     arguments = [*direction, "--write", str(work)]
     before = state_of(original)
     for _ in range(2):
-        _restore(original, work)
+        _copy(original, work)
         ours, theirs = os.pipe()
         began = time.monotonic()
         child = run(arguments, theirs)
@@ -172,13 +192,12 @@ def prepare(folder: Path, direction: tuple[str, ...], pairs: int) -> Trial:
         assert os.read(ours, 1) == b"d", "the command has written"
         writing = time.monotonic() - began - start
         os.close(ours)
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) == 0
+        assert exit_status(child) == 0
     after = state_of(work)
     assert {name: state[1:] for name, state in after.items()} == {
         name: state[1:] for name, state in before.items()
     }
-    _restore(original, work)
+    _copy(original, work)
     halfway = _halfway(work, direction)
     assert sum(after[name] != before[name] for name in before) > pairs
     return Trial(work, arguments, before, halfway, after, start, writing)
@@ -193,14 +212,19 @@ def _halfway(work: Path, direction: tuple[str, ...]) -> dict[str, bytes]:
     }
 
 
-def _restore(original: Path, work: Path) -> None:
+def _copy(original: Path, work: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     shutil.copytree(original, work, symlinks=True)
 
 
+def restore(trial: Trial) -> None:
+    """Put back what was there before the first run."""
+    _copy(trial.folder.with_name("original"), trial.folder)
+
+
 def kill(trial: Trial, rng: random.Random) -> str:
     """One run, killed, checked, and completed. Returns what the kill found; raises ``AssertionError``."""
-    _restore(trial.folder.with_name("original"), trial.folder)
+    restore(trial)
     if rng.random() < 0.8:
         ours, theirs = os.pipe()
         child = run(trial.arguments, theirs)
@@ -213,13 +237,22 @@ def kill(trial: Trial, rng: random.Random) -> str:
         child = run(trial.arguments)
         time.sleep(rng.uniform(0, trial.start + trial.writing))
         os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) in {0, -signal.SIGKILL}
-
+    assert exit_status(child) in {0, -signal.SIGKILL}
     found = check(trial)
     finish(trial.arguments)
     assert state_of(trial.folder) == trial.after, "the next run completes it"
     return found
+
+
+def race(trial: Trial, rng: random.Random) -> str:
+    """Two runs at once. Returns how they ended; raises ``AssertionError``."""
+    restore(trial)
+    first = run(trial.arguments)
+    time.sleep(rng.choice([0, rng.uniform(0, trial.writing), rng.uniform(0, trial.start + trial.writing)]))
+    ended = sorted(exit_status(child) for child in (first, run(trial.arguments)))
+    assert ended in ([0, 0], [0, 2]), ended
+    assert state_of(trial.folder) == trial.after
+    return "both did it" if ended == [0, 0] else "one did it"
 
 
 def check(trial: Trial) -> str:
@@ -252,8 +285,10 @@ def check(trial: Trial) -> str:
     return "adding"
 
 
-def trials(runs: int, pairs: int, seed: int, folder: Path) -> Iterator[tuple[str, str]]:
-    """Kill as many runs, the directions in turn; yields the command and what the kill found."""
+def trials(
+    runs: int, pairs: int, seed: int, folder: Path, disturb: Callable[[Trial, random.Random], str]
+) -> Iterator[tuple[str, str]]:
+    """Disturb as many runs, the directions in turn; yields the command and what that came to."""
     rng = random.Random(seed)
     prepared: list[tuple[str, Trial]] = []
     for direction in DIRECTIONS:
@@ -262,26 +297,28 @@ def trials(runs: int, pairs: int, seed: int, folder: Path) -> Iterator[tuple[str
         prepared.append((direction[0], prepare(home, direction, pairs)))
     for number in range(runs):
         name, trial = prepared[number % len(prepared)]
-        yield name, kill(trial, rng)
+        yield name, disturb(trial, rng)
 
 
 def _main() -> None:
-    parser = argparse.ArgumentParser(description="Kill --write at random moments.")
+    parser = argparse.ArgumentParser(description="Disturb --write at random moments.")
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--pairs", type=int, default=200, help="each makes two files")
+    parser.add_argument("--twice", action="store_true", help="do not kill it: start it twice at once")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     options = parser.parse_args()
+    disturb, done = (race, "raced") if options.twice else (kill, "killed and completed")
     print(f"seed {options.seed}, {2 * options.pairs + 2} files")
     found: Counter[tuple[str, str]] = Counter()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="backpop-kill-") as folder:
-        for trial in trials(options.runs, options.pairs, options.seed, Path(folder).resolve()):
+        for trial in trials(options.runs, options.pairs, options.seed, Path(folder).resolve(), disturb):
             found[trial] += 1
             if found.total() % 50 == 0:
                 print(found.total(), dict(found), flush=True)
     for (command, kind), count in sorted(found.items()):
         print(f"{command:20} {kind:10} {count:4}")
-    print(f"{options.runs} runs killed and completed in {time.monotonic() - began:.0f} s: nothing was lost")
+    print(f"{options.runs} runs {done} in {time.monotonic() - began:.0f} s: nothing was lost")
 
 
 if __name__ == "__main__":

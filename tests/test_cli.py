@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from tool import FIXTURES, files_of
+from tool import FIXTURES, files_of, run
 
 from backpop.cli.formatter import line_length_of
+from backpop.codemods import write
+from backpop.codemods.edits import FileChange
 from backpop.codemods.run import Settings, to_back_populates
 
 PAIR = FIXTURES / "across-modules"
@@ -118,13 +122,51 @@ def test_target_outside_of_the_given_paths_is_refused(tree: Path) -> None:
     assert " BP20" in done.stderr
 
 
-def test_locked_file_leaves_its_pair_alone(tree: Path) -> None:
+LOCKS: dict[str, Callable[[Path], object]] = {
+    "is read-only": lambda target: target.chmod(0o444),
+    "has 2 hard links": lambda target: os.link(target, target.parent.parent / "elsewhere.txt"),
+}
+
+
+@pytest.mark.parametrize("reason", LOCKS)
+def test_locked_file_leaves_its_pair_alone(tree: Path, reason: str) -> None:
+    LOCKS[reason](tree / changed_file())
     before = files_of(tree)
-    target = next(path for path, data in files_of(PAIR / "after").items() if data != before[path])
-    (tree / target).chmod(0o444)
     done = backpop("to-back-populates", "--write", cwd=tree)
-    assert " BP601 " in done.stderr
+    assert f" BP601 file cannot be changed: {changed_file()}: {reason}" in done.stderr
     assert files_of(tree) == before
+
+
+MEANWHILE: dict[str, Callable[[Path], object]] = {
+    "changed since it was read": lambda target: target.write_bytes(b"theirs"),
+    "vanished since it was read": lambda target: target.unlink(),
+}
+
+
+@pytest.mark.parametrize("reason", MEANWHILE)
+def test_a_file_that_changes_before_it_is_written_is_an_error(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    write_changes = write.write_changes
+    left: dict[str, bytes] = {}
+
+    def meanwhile(changes: Sequence[FileChange]) -> None:
+        MEANWHILE[reason](tree / changed_file())
+        left.update(files_of(tree))
+        write_changes(changes)
+
+    monkeypatch.setattr(write, "write_changes", meanwhile)
+    done = run("to-back-populates", "--write", cwd=tree)
+    assert done.returncode == 2
+    assert f"{changed_file()}: {reason}; nothing was written\n" in done.stderr
+    assert "backrefs converted" not in done.stderr
+    assert files_of(tree) == left
+
+
+def changed_file() -> str:
+    """The first file that the conversion of ``PAIR`` changes."""
+    before, after = files_of(PAIR / "before"), files_of(PAIR / "after")
+    return next(path for path, data in after.items() if data != before[path])
 
 
 @pytest.mark.parametrize(

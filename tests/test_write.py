@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import stat
@@ -176,6 +177,50 @@ def test_a_full_disk_while_staging_writes_nothing(folder: Path, monkeypatch: pyt
     with pytest.raises(WriteError, match="No space left on device; nothing was written"):
         write_changes(changes)
     assert contents(changes) == [change.before for change in changes]
+
+
+@posix
+@pytest.mark.parametrize(
+    ("place", "stopped"), [("ours", True), ("ours/below", True), (".", True), ("theirs", False)]
+)
+def test_another_run_in_the_same_place_writes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, place: str, stopped: bool
+) -> None:
+    """It starts while this one writes. What one of them holds open is not told apart by process."""
+    for name in ("ours", "ours/below", "theirs"):
+        (folder / name).mkdir()
+    ours, theirs = pair(folder / "ours"), pair(folder / place, "other")
+    replace = os.replace
+
+    def meanwhile(source: Path, target: Path) -> None:
+        monkeypatch.setattr(os, "replace", replace)
+        if stopped:
+            with pytest.raises(WriteError, match="another process is changing files in it; nothing"):
+                write_changes(theirs)
+            assert contents(theirs) == [change.before for change in theirs]
+        else:
+            write_changes(theirs)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    write_changes(ours)
+    assert contents(ours) == [change.after for change in ours]
+    if stopped:
+        write_changes(theirs)
+    assert contents(theirs) == [change.after for change in theirs]
+
+
+@posix
+def test_where_nothing_can_be_locked_files_are_written(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def unsupported(number: int, how: int) -> None:
+        raise OSError(errno.EBADF, "Bad file descriptor")
+
+    changes = pair(folder)
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    write_changes(changes)
+    assert contents(changes) == [change.after for change in changes]
 
 
 def test_a_file_that_changed_since_stops_all(folder: Path) -> None:
