@@ -174,14 +174,16 @@ def table(title: str, timings: Mapping[str, Timing], base: str) -> Iterator[str]
 
 def backpop(sources: Path, *arguments: str) -> Command:
     """Our own command, from a checkout."""
-    link = CACHE / "import" / f"{sources.name}-{abs(hash(sources))}"
+    link = CACHE / "import" / "-".join(sources.parts[1:])
     for name in ("cli", "codemods"):
         target = link / "backpop" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
         target.symlink_to(sources / name)
+    # compiled, as an installed package is, whatever this shell says
+    environment = {"PYTHONPATH": str(link), "PYTHONDONTWRITEBYTECODE": ""}
     # -P: the tree that is read may have modules of any name
-    return Command([sys.executable, "-P", "-m", "backpop.cli", *arguments], {"PYTHONPATH": str(link)})
+    return Command([sys.executable, "-P", "-m", "backpop.cli", *arguments], environment)
 
 
 def dry_run(sources: Path = ROOT) -> Command:

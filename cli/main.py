@@ -434,7 +434,10 @@ def main() -> None:
     # What a run allocates is the syntax of a project, which is needed to the end: half of the time of a large
     # one would go into looking for garbage in it.
     gc.disable()
-    app()
+    try:
+        app()
+    finally:
+        gc.freeze()  # nor does it have to be taken apart at the end
 
 
 if __name__ == "__main__":

@@ -7,14 +7,16 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import NamedTuple
 
 from backpop.codemods.facts import ClassInfo, Hint, MapperCall, Module, Scope, Site
 
 
-def names_in(text: str) -> set[str]:
+@cache
+def names_in(text: str) -> frozenset[str]:
     """The bare names that an expression reads."""
-    return {node.id for node in ast.walk(ast.parse(f"({text}\n)")) if isinstance(node, ast.Name)}
+    return frozenset(node.id for node in ast.walk(ast.parse(f"({text}\n)")) if isinstance(node, ast.Name))
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
