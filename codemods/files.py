@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from itertools import chain
 
-_KEPT = 32 << 20  # bytes; the files of a project with more are read again when something asks for them
+_KEPT = 20 << 20  # bytes; the files of a project with more are read again when something asks for them
 
 _WORD = rb"[\w\x80-\xff]+"
 _SPACE = rb"(?:\s|\\)*"
@@ -83,7 +83,8 @@ def sources_of(name: str) -> Extract:
     return sources
 
 
-_KINDS: tuple[Extract, ...] = (classes, tables)
+# What most runs ask for: names of classes, of tables, and who imports what a conversion no longer needs.
+_KINDS: tuple[Extract, ...] = (classes, tables, sources_of("backref"))
 
 
 def _originals(names: set[bytes], data: bytes) -> set[bytes]:
@@ -165,5 +166,8 @@ def _indexes(kinds: Iterable[Extract], files: Iterable[tuple[str, bytes]]) -> di
     for path, data in files:
         for kind, index in found.items():
             for name in kind(data):
-                index.setdefault(name, []).append(path)
+                if name in index:
+                    index[name].append(path)
+                else:
+                    index[name] = [path]  # smaller than what setdefault([]).append() leaves
     return found
