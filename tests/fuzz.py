@@ -9,7 +9,7 @@ mutations, mostly such as leave it Python. One process converts them all. What m
 * every file that changes, and every halfway state, can be parsed if it could before;
 * the patch, applied by a reader of patches that shares no code with its writer, gives the new bytes;
   of every hundredth, ``git apply`` and ``write_changes`` do as well;
-* a second run changes nothing, unless the first had to put something off (BP602).
+* a second run changes nothing.
 
 The number of a failing input is its seed: ``--only NUMBER`` repeats it and keeps its files.
 """
@@ -376,8 +376,7 @@ def check(project: Project, folder: Path, seed: int) -> Counter[str]:
             raise Broken(f"{change.path.name} was written otherwise")
         change.path.write_bytes(change.after)
     again = convert()
-    late = any(one.code == "BP602" for one in outcome.refusals)  # two changes met in one place
-    if again.changes and not late:
+    if again.changes:
         raise Broken(f"a second run changes {[change.path.name for change in again.changes]}")
     return Counter(changed=1, refused=bool(outcome.refusals), unreadable=bool(outcome.problems))
 

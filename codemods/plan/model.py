@@ -10,13 +10,17 @@ from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
-from backpop.codemods.facts import ClassInfo, Hint, MapperCall, Module, Scope, Site
+from backpop.codemods.facts import ClassInfo, Hint, MapperCall, Module, Scope, Site, read_at_once
 
 
 @cache
 def names_in(text: str) -> frozenset[str]:
     """The bare names that an expression reads."""
-    return frozenset(node.id for node in ast.walk(ast.parse(f"({text}\n)")) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in ast.walk(_parsed(text)) if isinstance(node, ast.Name))
+
+
+def _parsed(text: str) -> ast.stmt:
+    return ast.parse(f"({text}\n)").body[0]
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
@@ -141,9 +145,18 @@ class Reverse(NamedTuple):
 
     def reads(self) -> set[str]:
         """The bare names that the relationship reads where it is written, quoted or not."""
-        texts = [self.factory, *(argument.text.strip() for argument in self.arguments)]
-        annotated = re.findall(r"[^\W\d]\w*", self.annotation or "")
-        return {name for text in texts for name in names_in(text)} | set(annotated)
+        return self.annotation_reads().union(*map(names_in, self._texts()))
+
+    def annotation_reads(self) -> set[str]:
+        """The names in its annotation, which SQLAlchemy looks up once the class is there."""
+        return set(re.findall(r"[^\W\d]\w*", self.annotation or ""))
+
+    def reads_at_once(self) -> set[str]:
+        """The bare names that are read while a class body with it runs."""
+        return {name for text in self._texts() for name in read_at_once(_parsed(text))}
+
+    def _texts(self) -> list[str]:
+        return [self.factory, *(argument.text.strip() for argument in self.arguments)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +222,8 @@ class Collapse(Conversion):
 
 class Plan(NamedTuple):
     """The outcome for every backref, or pair, of a project, in the order of their places.
+
+    But for reverses of one class body that must stand in another order.
 
     ``kept`` is what a comment or the configuration wants to stay as it is.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from backpop.codemods.facts import TOO_DEEP, ClassInfo, Module, Scope, Site
 from backpop.codemods.link import Project
@@ -41,36 +41,80 @@ def plan_to_back_populates(
         sites.append((site, forwards))
         for forward in forwards:
             rivals[_attribute(project, forward, forward.target)].append(forward)
-    conversions: list[Expansion] = []
+    planned: dict[Site, list[Expansion]] = {}
     for site, forwards in sites:
         try:
             for forward in forwards:
                 _check_rivals(project, forward, rivals)
                 check_unnamed(project, forward)
-            conversions += [_convert(project, forward, annotate, placement) for forward in forwards]
+            planned[site] = [_convert(project, forward, annotate, placement) for forward in forwards]
         except Refused as refused:
             refusals.append(report_at(site, refused.code, refused.detail))
         except TOO_DEEP:
             refusals.append(report_at(site, "BP602", "it is nested too deeply"))
-    for conversion, name in _hidden_names(conversions):
-        refusals.append(report_at(conversion.site, "BP505", f"{name} in {conversion.target.name}"))
-    left = {(report.path, report.line, report.column) for report in refusals}
-    conversions = [one for one in conversions if _position(one.site) not in left]
+    conversions, hiding = _arranged(planned)
+    if hiding:
+        forwards_at = dict(sites)
+        for site, one in {one.site: one for one in hiding}.items():
+            try:
+                planned[site] = _after_source(project, forwards_at[site], annotate, placement)
+            except Refused:
+                del planned[site]
+                refusals.append(report_at(site, "BP505", f"{one.reverse_name} in {one.target.name}"))
+        conversions, _ = _arranged(planned)
     notes = [*_notes(project, conversions), *(_readers(project, modules) if conversions else ())]
     return Plan(tuple(conversions), tuple(sorted(refusals)), tuple(sorted(notes)))
 
 
-def _hidden_names(conversions: list[Expansion]) -> Iterator[tuple[Expansion, str]]:
-    """The conversions whose attribute would hide, in the class body, a name that another reverse reads."""
-    reverses: dict[ClassInfo, list[Expansion]] = defaultdict(list)
-    for conversion in conversions:
-        if conversion.reverse is not None and conversion.reverse.spot.form is Form.BODY:
-            reverses[conversion.target].append(conversion)
-    for together in reverses.values():
-        read = {name for one in together if one.reverse is not None for name in one.reverse.reads()}
-        for one in together:
-            if one.reverse_name in read:
-                yield one, one.reverse_name
+def _arranged(planned: Mapping[Site, list[Expansion]]) -> tuple[list[Expansion], list[Expansion]]:
+    """All conversions in an order in which new reverses can stand in a class body, and those that cannot.
+
+    An attribute hides a name of the module from what the body reads below it: it goes below whatever reads
+    that name. An annotation is looked up when all attributes are there.
+    """
+    conversions = [one for together in planned.values() for one in together]
+    arranged, hiding = list(conversions), list[Expansion]()
+    bodies: dict[ClassInfo, dict[int, Reverse]] = defaultdict(dict)
+    for place, one in enumerate(conversions):
+        if one.reverse is not None and one.reverse.spot.form is Form.BODY:
+            bodies[one.target][place] = one.reverse
+    for reverses in bodies.values():
+        names = {one.name for one in reverses.values()}
+        if all(names.isdisjoint(one.reads()) for one in reverses.values()):
+            continue
+        annotations = set[str]().union(*(one.annotation_reads() for one in reverses.values()))
+        hiding += [conversions[place] for place, one in reverses.items() if one.name in annotations]
+        reads = {place: one.reads_at_once() & names for place, one in reverses.items()}
+        order, stuck = _below_readers(reverses, reads)
+        hiding += [conversions[place] for place in stuck]
+        for place, chosen in zip(sorted(order), order, strict=True):
+            arranged[place] = conversions[chosen]
+    return arranged, hiding
+
+
+def _below_readers(reverses: dict[int, Reverse], reads: dict[int, set[str]]) -> tuple[list[int], list[int]]:
+    """The places of reverses, each below those that read its name; and of those that read each other's."""
+    from graphlib import CycleError, TopologicalSorter
+
+    stuck: list[int] = []
+    while True:
+        left = {place: one.name for place, one in reverses.items() if place not in stuck}
+        readers = {place: [other for other in left if name in reads[other]] for place, name in left.items()}
+        try:
+            return list(TopologicalSorter(readers).static_order()), stuck
+        except CycleError as error:
+            stuck.append(error.args[1][0])
+
+
+def _after_source(
+    project: Project, forwards: list[Forward], annotate: Annotate, placement: Placement
+) -> list[Expansion]:
+    """The pairs of one site, with no reverse in a class body. Raises :class:`Refused`."""
+    if placement is Placement.AUTO:
+        found = [_convert(project, forward, annotate, Placement.AFTER_SOURCE) for forward in forwards]
+        if not any(one.reverse is not None and one.reverse.spot.form is Form.BODY for one in found):
+            return found
+    raise Refused("BP505", "it would have to stand in a class body")
 
 
 # A class, the scope that maps it if that is done imperatively, and an attribute.
@@ -122,11 +166,6 @@ def _reverse(project: Project, forward: Forward, placement: Placement) -> Revers
             if refused.code not in ELSEWHERE:
                 break
     raise first or Refused("BP312", f"{forward.source.name}.{forward.name} stands in a mixin")
-
-
-def _position(site: Site) -> tuple[str, int, int]:
-    report = report_at(site, "", "")
-    return report.path, report.line, report.column
 
 
 def report_at(site: Site, code: str, detail: str) -> Report:
