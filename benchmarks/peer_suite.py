@@ -1,9 +1,9 @@
 """SQLAlchemy's own tests, before and after backpop has converted them: every outcome must stay the same.
 
 ``make peer-suite`` takes a pinned source archive (checked, kept in ``.cache``), converts its ``test/orm``
-and ``examples`` in place and runs the tests of the files that changed, on SQLite, in both trees: the tests of
-other files cannot change. With paths it runs those tests instead. Exits with 1 if a test
-has another outcome that is not explained in ``EXPLAINED``.
+and ``examples`` in place and runs ``test/orm``, on SQLite, in both trees; with paths, those tests. It lists
+what failed before and after, and every test with another outcome. Exits with 1 if one of those is not
+explained in ``EXPLAINED``.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import time
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cache" / "peer-suite"
 VERSION = "2.0.58"
 HASH = "sha256:2acdcec9836b7c1514a9ad426e7731669a1186d96481a2e82c50bf2aebb49061"
+WIDTH = 110  # of what is shown of an outcome
 FOLDERS = ("test/orm", "examples")
 
 _REFLECTED = "x == remote(y) is y = x in SQL, for Python asks the operand of the subclass first"
@@ -77,12 +79,6 @@ def convert(tree: Path) -> None:
         raise SystemExit(f"a second run would change {again.stdout.decode()}")
 
 
-def changed_tests(before: Path, after: Path) -> list[str]:
-    """The files of tests that a conversion changed."""
-    paths = (path.relative_to(after) for path in sorted((after / "test" / "orm").rglob("test_*.py")))
-    return [str(path) for path in paths if (before / path).read_bytes() != (after / path).read_bytes()]
-
-
 def outcomes(tree: Path, tests: list[str], workers: int) -> dict[str, str]:
     """Run tests in a tree; the outcome of each by its name, with the first line of what went wrong."""
     report = tree.parent / "junit.xml"
@@ -98,34 +94,45 @@ def outcomes(tree: Path, tests: list[str], workers: int) -> dict[str, str]:
     found: dict[str, str] = {}
     for case in ET.parse(report).getroot().iter("testcase"):
         failed = [part for part in case if part.tag in {"failure", "error", "skipped"}]
-        lines = [f"{part.tag}: {part.get('message', '').splitlines()[:1]}" for part in failed]
+        lines = [f"{part.tag}: {part.get('message', '')}".partition("\n")[0] for part in failed]
         name = f"{case.get('classname')}.{case.get('name')}"
         found[name] = re.sub(r"0x[0-9a-f]+", "0x", "; ".join(lines)) or "passed"
     return found
 
 
+def show(when: str, found: dict[str, str]) -> None:
+    """Print how many tests had which outcome, and those that failed."""
+    counts = Counter(outcome.partition(":")[0] for outcome in found.values())
+    print(f"{when}: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}")
+    for name, outcome in sorted(found.items()):
+        if outcome.startswith(("failure", "error")):
+            print(f"  {name}\n    {outcome[:WIDTH]}")
+
+
 def main(
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(help="The tests to run, as in test/orm; those that changed, if none."),
-    ] = None,
+    paths: Annotated[list[str] | None, typer.Argument(help="The tests to run; test/orm, if none.")] = None,
     workers: Annotated[int, typer.Option("--workers", "-n", help="Processes to run the tests in.")] = 2,
 ) -> None:
     """Compare the outcomes of SQLAlchemy's ORM tests before and after a conversion."""
-    before, after = unpacked("before"), unpacked("after")
-    convert(after)
-    chosen = paths or changed_tests(before, after)
-    old, new = (outcomes(tree, chosen, workers) for tree in (before, after))
-    counts = Counter(outcome.partition(":")[0] for outcome in old.values())
-    print(f"before: {', '.join(f'{count} {what}' for what, count in sorted(counts.items()))}")
+    trees = {"before": unpacked("before"), "after": unpacked("after")}
+    convert(trees["after"])
+    found: dict[str, dict[str, str]] = {}
+    for when, tree in trees.items():
+        began = time.monotonic()
+        found[when] = outcomes(tree, paths or ["test/orm"], workers)
+        print(f"{when}: {len(found[when])} tests in {time.monotonic() - began:.0f} s", flush=True)
+    for when, results in found.items():
+        show(when, results)
+    old, new = found.values()
     different = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    print(f"{len(different)} tests have another outcome")
     for name in different:
-        print(f"{name}\n  before: {old.get(name)}\n  after:  {new.get(name)}")
-        print(f"  {EXPLAINED.get(name, 'NOT EXPLAINED')}")
+        print(f"  {name}\n    before: {old.get(name, 'missing')[:WIDTH]}")
+        print(f"    after: {new.get(name, 'missing')[:WIDTH]}")
+        print(f"    {EXPLAINED.get(name, 'NOT EXPLAINED')}")
     stale = sorted(EXPLAINED.keys() & old.keys() - set(different))
     for name in stale:
         print(f"{name} is explained, and has the same outcome")
-    print(f"{len(different)} of {len(old)} tests have another outcome")
     raise typer.Exit(int(bool(stale or set(different) - EXPLAINED.keys())))
 
 
