@@ -57,7 +57,8 @@ class Package:
     """What ``ecosystem.toml`` says of one package.
 
     ``modules`` are what SQLAlchemy is to map, each also by itself if ``alone``, in an environment with the
-    package and what it ``requires`` beside its own dependencies, and with these variables.
+    package and what it ``requires`` beside its own ``dependencies``, or in place of them, and with these
+    variables.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Package:
     sha256: str
     modules: Sequence[str] = ()
     alone: bool = True
+    dependencies: bool = True
     requires: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -228,7 +230,12 @@ def _installed(package: Package) -> Path:
     if not ready.exists():
         venv.create(folder, clear=True, with_pip=False, symlinks=True)
         command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-        _run([*command, str(package.archive()), *package.requires], CACHE)
+        wheel = str(package.archive())
+        if package.dependencies:
+            _run([*command, wheel, *package.requires], CACHE)
+        else:
+            _run([*command, "--no-deps", wheel], CACHE)
+            _run([*command, *package.requires], CACHE)
         ready.touch()
     return python
 
