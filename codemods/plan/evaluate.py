@@ -8,9 +8,9 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from backpop.codemods.facts import Binding, Bound, ClassInfo, Definition, Scope
+from backpop.codemods.facts import Binding, Bound, ClassInfo, Definition, Module, Scope, last_name
 from backpop.codemods.link import Attribute, External, Opaque, Project, Resolved, Value
 
 _METHODS = frozenset(
@@ -21,6 +21,13 @@ _DEPTH = 20
 _LONG = 10_000  # characters of a text
 _SHORT = 200  # characters of a regular expression, and of what it is applied to
 _WIDTH = re.compile(r"\d{4}")  # in a format, makes a text that is long for nothing
+# What a class has from its declarative base, or from type, beside names that begin with an underscore.
+_OF_BASES = {"metadata", "mro", "registry"}
+# Methods that change what a name stands for.
+_CHANGING = frozenset(
+    {"add", "append", "clear", "difference_update", "discard", "extend", "insert", "intersection_update"}
+    | {"pop", "popitem", "remove", "reverse", "setdefault", "sort", "symmetric_difference_update", "update"}
+)
 
 # A function of a class with one of these is no value of the class: cls.name is not what it returns.
 _NO_VALUES = {External(f"builtins.{name}") for name in ("property", "classmethod", "staticmethod")}
@@ -28,6 +35,15 @@ _NO_VALUES = {External(f"builtins.{name}") for name in ("property", "classmethod
 
 class NotConstantError(Exception):
     """An expression whose value is only known when the program runs; the message is its source."""
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A member of an enum: not its value, and the same as another name for that value."""
+
+    enum: ClassInfo
+    key: object  # its value, or its name where that value is not known
+    known: bool
 
 
 def class_scope(function: Scope, made: ClassInfo) -> Scope:
@@ -156,7 +172,7 @@ def evaluate(project: Project, expr: ast.expr, scope: Scope, depth: int = 0) -> 
 
 
 def _value(project: Project, expr: ast.expr, scope: Scope, depth: int) -> object:
-    """The same, or a class of the project: only to be compared with others, and passed on."""
+    """The same, or a class or member of an enum: only to be compared with others, and passed on."""
     value = _unchecked(project, expr, scope, depth + 1) if depth <= _DEPTH else None
     if depth > _DEPTH or (isinstance(value, str) and len(value) > _LONG):
         raise NotConstantError(ast.unparse(expr))
@@ -177,8 +193,10 @@ def _unchecked(project: Project, expr: ast.expr, scope: Scope, depth: int) -> ob
             return _joined(project, left, operation, right, scope, depth)
         case ast.BinOp(left=left, op=ast.Sub() | ast.BitOr() | ast.BitAnd() as operation, right=right):
             return _combined(project, left, operation, right, scope, depth)
-        case ast.Tuple(elts=parts) | ast.List(elts=parts):
+        case ast.Tuple(elts=parts):
             return tuple(_value(project, part, scope, depth) for part in parts)
+        case ast.List(elts=parts):
+            return [_value(project, part, scope, depth) for part in parts]
         case ast.Set(elts=parts):
             return _set([_value(project, part, scope, depth) for part in parts])
         case ast.Dict(keys=keys, values=values) if None not in keys:
@@ -200,7 +218,7 @@ def _unchecked(project: Project, expr: ast.expr, scope: Scope, depth: int) -> ob
             return _sliced(project, owner, part, scope, depth)
         case ast.Subscript(value=owner, slice=ast.Constant(value=int(index))):
             text = evaluate(project, owner, scope, depth)
-            if isinstance(text, str | tuple) and index < len(text):
+            if isinstance(text, str | tuple | list) and index < len(text):
                 return text[index]
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))):
             return -number
@@ -213,17 +231,29 @@ def _unchecked(project: Project, expr: ast.expr, scope: Scope, depth: int) -> ob
 
 def _compared(expr: ast.expr, left: object, right: object, comparison: ast.cmpop) -> bool:
     match comparison:
-        case ast.Eq() | ast.Is():
+        case ast.Eq() if _comparable(left, right):
             return left == right
-        case ast.NotEq() | ast.IsNot():
+        case ast.NotEq() if _comparable(left, right):
             return left != right
-        case ast.In() if isinstance(right, tuple | frozenset):
-            return left in right
-        case ast.NotIn() if isinstance(right, tuple | frozenset):
-            return left not in right
+        case ast.Is() | ast.IsNot() if _has_identity(left) or _has_identity(right):
+            same = left is right or (isinstance(left, _Member) and left == right)
+            return same is isinstance(comparison, ast.Is)
+        case ast.In() | ast.NotIn() if isinstance(right, tuple | list | frozenset):
+            if all(_comparable(left, one) for one in right):
+                return (left in right) is isinstance(comparison, ast.In)
         case ast.In() | ast.NotIn() if isinstance(left, str) and isinstance(right, str):
             return (left in right) is isinstance(comparison, ast.In)
     raise NotConstantError(ast.unparse(expr))
+
+
+def _comparable(left: object, right: object) -> bool:
+    """Whether two values are equal if and only if they are in Python: whether a member equals its value
+    depends on what else the enum derives from."""
+    return isinstance(left, _Member) is isinstance(right, _Member) or left is None or right is None
+
+
+def _has_identity(value: object) -> bool:
+    return value is None or isinstance(value, bool | ClassInfo | _Member)
 
 
 def _joined(
@@ -306,7 +336,8 @@ def _call(project: Project, call: ast.Call, scope: Scope, depth: int) -> object:
 
 def _has_class(values: list[object]) -> bool:
     return any(
-        isinstance(value, ClassInfo) or (isinstance(value, tuple | frozenset) and _has_class(list(value)))
+        isinstance(value, ClassInfo | _Member)
+        or (isinstance(value, tuple | list | frozenset) and _has_class(list(value)))
         for value in values
     )
 
@@ -322,14 +353,17 @@ def _of_library(project: Project, name: str, args: list[object], keywords: dict[
             return made is base or base in project.ancestors(made)
         case (("builtins.hasattr" | "builtins.getattr"), [ClassInfo() as made, str() as attribute, *default]):
             known = any(attribute in one.body.bindings for one in (made, *project.ancestors(made)))
-            if not known and _has_unseen_base(project, made):
+            from_base = attribute in _OF_BASES or attribute.startswith("_")
+            if not known and (from_base or _has_unseen_base(project, made)):
                 raise LookupError
             if name == "builtins.hasattr":
                 return known
             return _of_class(project, made, attribute, 1) if known or not default else default[0]
         case (("builtins.set" | "builtins.frozenset"), []) if not keywords:
             return frozenset()
-        case (("builtins.set" | "builtins.frozenset"), [(tuple() | frozenset()) as only]) if not keywords:
+        case (("builtins.set" | "builtins.frozenset"), [(tuple() | list() | frozenset()) as only]) if (
+            not keywords
+        ):
             return _set(only)
         case (("builtins.set" | "builtins.frozenset"), [ClassInfo() as enum]) if not keywords:
             return _set(_members(project, enum))
@@ -407,20 +441,37 @@ def _name(project: Project, expr: ast.Name | ast.Attribute, scope: Scope, depth:
         owner = project.resolve(expr.value, scope)
         if isinstance(owner, ClassInfo):
             return _of_class(project, owner, expr.attr, depth)
-        if expr.attr == "value" and isinstance(expr.value, ast.Attribute):  # a member of an enum
-            enum = project.resolve(expr.value.value, scope)
-            if isinstance(enum, ClassInfo) and _is_enum(project, enum):
-                return _of_class(project, enum, expr.value.attr, depth)
+        if expr.attr == "value":
+            member = _value(project, expr.value, scope, depth)
+            if isinstance(member, _Member) and member.known:
+                return member.key
     else:
         bindings = project.lookup(expr.id, scope)
         if len(bindings) == 1 and bindings[0].guard is None and isinstance(bindings[0].value, ast.Constant):
             return bindings[0].value.value
+    if last_name(expr) in project.once(_changed, scope.module):
+        raise NotConstantError(ast.unparse(expr))
     resolved = project.resolve(expr, scope)
     if isinstance(resolved, Value):
         return _value(project, resolved.expr, resolved.scope, depth)
     if isinstance(resolved, ClassInfo):
         return resolved
     raise NotConstantError(ast.unparse(expr))
+
+
+def _changed(project: Project, module: Module) -> set[str]:
+    """The last names of what a module changes in place, and of attributes that it assigns to classes."""
+    found: set[str] = set()
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method in _CHANGING:
+                found.add(last_name(owner))
+            case ast.Subscript(value=owner, ctx=ast.Store() | ast.Del()):
+                found.add(last_name(owner))
+            case ast.Attribute(value=ast.Name() as owner, attr=name, ctx=ast.Store()):
+                if isinstance(project.resolve(owner, module.scope), ClassInfo):
+                    found.add(name)
+    return found
 
 
 def _is_enum(project: Project, made: ClassInfo) -> bool:
@@ -434,7 +485,7 @@ def _is_enum(project: Project, made: ClassInfo) -> bool:
 
 
 def _members(project: Project, enum: ClassInfo) -> Iterator[object]:
-    """The values of the members of an enum: as elsewhere, each stands for its member."""
+    """The members of an enum."""
     if not _is_enum(project, enum):
         raise NotConstantError(f"what {enum.name} holds")
     for member in enum.members:
@@ -453,6 +504,10 @@ def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> objec
         if len(bindings) > 1 or binding.guard is not None:
             break
         if binding.value is not None:
+            if name in project.once(_changed, one.module):
+                break
+            if _is_enum(project, one) and not name.startswith("_"):
+                return _member(project, one, name, binding.value, depth)
             return _value(project, binding.value, one.body, depth + 1)
         if isinstance(binding.node, ast.FunctionDef) and not any(
             project.resolve(decorator, one.body) in _NO_VALUES
@@ -469,6 +524,13 @@ def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> objec
         ):
             return _flask_table_name(made.name)
     raise NotConstantError(f"{made.name}.{name}")
+
+
+def _member(project: Project, enum: ClassInfo, name: str, value: ast.expr, depth: int) -> _Member:
+    try:
+        return _Member(enum, evaluate(project, value, enum.body, depth + 1), known=True)
+    except NotConstantError:
+        return _Member(enum, name, known=False)
 
 
 def _flask_table_name(name: str) -> str:
