@@ -94,5 +94,5 @@ ecosystem: $(READY)  ## Convert released packages (VERIFY=1: also map them; RECO
 	$(BIN)/python tests/ecosystem.py $(if $(VERIFY),--verify) $(if $(RECORD),--record) $(ONLY)
 
 clean:  ## Remove everything that the other targets made
-	rm -rf $(VENV) .cache .typing .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist backpop.egg-info
+	rm -rf $(VENV) .cache .nox .typing .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist backpop.egg-info
 	find cli codemods tests examples -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

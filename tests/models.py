@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, TypeVar
 
+from environments import ASKED
+from graph import sqlalchemy_of
 from hypothesis import strategies as st
 
 _T = TypeVar("_T")
@@ -797,8 +799,9 @@ class _Writer:
 
 @st.composite
 def projects(draw: Callable[[st.SearchStrategy[Any]], Any], modern: bool = True) -> Sources:
-    """Projects of one to three modules. ``modern`` ones have the ``DeclarativeBase`` of SQLAlchemy 2."""
-    writer = _Writer(draw, modern)
+    """Projects of one to three modules. ``modern`` ones have the ``DeclarativeBase`` of SQLAlchemy 2, if the
+    one that is asked is so new."""
+    writer = _Writer(draw, modern and not sqlalchemy_of(ASKED).startswith("1."))
     writer.make_models()
     writer.make_relationships()
     return writer.finish()

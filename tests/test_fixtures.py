@@ -14,14 +14,20 @@ import shutil
 from pathlib import Path
 
 import pytest
-from environments import PYTHONS
-from graph import assert_same_graph
+from environments import ASKED, PYTHONS
+from graph import assert_same_graph, sqlalchemy_of
 from tool import FIXTURES, command_of, convert, files_of
 
 CASES = sorted(path for path in FIXTURES.iterdir() if path.is_dir())
 LOADABLE = [case for case in CASES if not (case / "no-import").exists()]
 UNLOADABLE = [case for case in CASES if case not in LOADABLE and not case.name.startswith("refused")]
 OLDER = [case for case in UNLOADABLE if "SQLAlchemy 2" in (case / "no-import").read_text("utf-8")]
+
+# What differs under SQLAlchemy 1.4 alone.
+OTHER_IN_1_4 = {
+    "self-referential-remote-overrides-remote-side": "The reverse of a join of columns always sends a query, "
+    "that of a join in a string looks into the session first.",
+}
 
 
 def _name(case: Path) -> str:
@@ -54,6 +60,8 @@ def test_conversion(case: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("case", LOADABLE, ids=_name)
 def test_both_trees_map_the_same(case: Path) -> None:
+    if case.name in OTHER_IN_1_4 and sqlalchemy_of(ASKED).startswith("1.4."):
+        pytest.xfail(OTHER_IN_1_4[case.name])
     assert_same_graph(case / "before", case / "after")
 
 
