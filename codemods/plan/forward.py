@@ -29,7 +29,7 @@ from backpop.codemods.plan.factory import (
 from backpop.codemods.plan.forwarding import meanings
 from backpop.codemods.plan.mixins import concrete_scopes
 from backpop.codemods.plan.model import Refused, listed
-from backpop.codemods.plan.move import is_mangled
+from backpop.codemods.plan.move import is_mangled, mangled
 from backpop.codemods.read import BACKREF_POSITION
 
 # The order of positional arguments in SQLAlchemy 1.3 and 1.4, up to backref.
@@ -347,9 +347,7 @@ def _places(project: Project, site: Site) -> list[tuple[ClassInfo, str, Scope, a
     own = 1 if site.place is Place.BODY else 0
     if len(site.owner.body.bindings.get(name, ())) > own:
         raise Refused("BP305", f"{site.owner.name}.{name} is assigned more than once")
-    if is_mangled(name):
-        name = f"_{site.owner.name.lstrip('_')}{name}"  # Python's own name mangling
-    return [(site.owner, name, site.scope, None)]
+    return [(site.owner, mangled(site.owner, name), site.scope, None)]
 
 
 def put_on(project: Project, site: Site) -> tuple[ClassInfo, ast.expr]:

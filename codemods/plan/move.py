@@ -8,6 +8,7 @@ SQLAlchemy evaluates those when the mappers are configured, and takes everything
 from __future__ import annotations
 
 import ast
+from contextlib import suppress
 from typing import NamedTuple
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Scope, last_name
@@ -28,6 +29,8 @@ LATE = frozenset({"primaryjoin", "secondaryjoin", "secondary", "foreign_keys", "
 
 # What makes an attribute of a class that a string may name.
 COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "synonym", "query_expression"}
+# Methods of tables, and of what is selected from them, that make no new table in the metadata.
+_OF_TABLES = {"alias", "cte", "join", "outerjoin", "select", "subquery", "where"}
 _NOT_COLUMNS = {"relationship", "relation", "dynamic_loader", "association_proxy", "backref", "composite"}
 
 
@@ -88,6 +91,8 @@ class Mover:
             if self.project.same_registry(self.source, self.target) is False:
                 raise Refused("BP506", f"{keyword}={ast.unparse(expr)}")
             return Moved(self._segment(expr), column=expr.col_offset)
+        if keyword == "secondary" and self._makes_table(expr):
+            return self._named_table(expr)
         # what is looked up in a container may not be there yet where the target stands
         looked_up = late and any(isinstance(node, ast.Subscript) for node in ast.walk(expr))
         as_it_is = None if looked_up else self._substituted(expr, self.scope, immediate=True, late=late)
@@ -100,6 +105,23 @@ class Mover:
             reason = "it names something that the target's module does not see"
             raise Refused("BP501", f"{keyword}={ast.unparse(expr)}: {reason}")
         return self._late(keyword, expr)
+
+    def _makes_table(self, expr: ast.expr) -> bool:
+        """Whether an expression makes a table, or may, each time that it is read."""
+        for node in ast.walk(expr):
+            if isinstance(node, ast.Call) and last_name(node.func) not in _OF_TABLES:
+                found = self.project.resolve(node.func, self.scope)
+                library = isinstance(found, External) and found.name.startswith("sqlalchemy.")
+                if not library or last_name(node.func) == "Table":
+                    return True
+        return False
+
+    def _named_table(self, expr: ast.expr) -> Moved:
+        """A table that the forward makes, by its name: metadata take no second one of that name."""
+        if self.spot.form in {Form.BODY, Form.ASSIGNED}:
+            with suppress(NotAStringError):
+                return Moved(quoted(self.as_string(expr, "secondary"), self.quote))
+        raise Refused("BP501", f"secondary={ast.unparse(expr)}: it may make a table, which it can only once")
 
     def _late(self, keyword: str, expr: ast.expr) -> Moved:
         if self.spot.form is not Form.BODY and (as_lambda := self._as_lambda(expr)) is not None:
@@ -422,8 +444,7 @@ class _Stringer(ast.NodeTransformer):
             member is not None and not self._may_be_column(made, member.value, member.annotation)
         ):
             raise NotAStringError(f"{name} is no column of {made.name}")
-        # within the body of the source, Python has mangled a private name
-        return f"_{self.mover.source.name.lstrip('_')}{name}" if is_mangled(name) else name
+        return mangled(self.mover.source, name)
 
     def _may_be_column(self, made: ClassInfo, value: ast.expr | None, annotation: ast.expr | None) -> bool:
         if not isinstance(value, ast.Call):
@@ -505,6 +526,11 @@ def _is_itself(binding: Binding) -> bool:
 def is_mangled(name: str) -> bool:
     """Whether Python mangles a name that stands in a class body."""
     return name.startswith("__") and not name.endswith("__")
+
+
+def mangled(made: ClassInfo, name: str) -> str:
+    """The attribute that a name makes which stands in the body of a class."""
+    return f"_{made.name.lstrip('_')}{name}" if is_mangled(name) else name
 
 
 def _is_dunder(name: str) -> bool:

@@ -21,6 +21,7 @@ from backpop.codemods.plan.forward import (
 )
 from backpop.codemods.plan.forwarding import meanings
 from backpop.codemods.plan.model import Refused
+from backpop.codemods.plan.move import mangled
 
 # A relationship in one of these places is left alone, with the code that says so.
 _PLACES = {
@@ -118,7 +119,8 @@ def side_of(project: Project, site: Site) -> Side | None:
     name = partner if isinstance(partner, str) and partner else None
     if name is not None and "backref" in arguments:
         raise Refused("BP106", "backref and back_populates on one relationship")
-    return Side(site, call, site.owner, site.attribute, factory, target, by_string, name, arguments)
+    own = mangled(site.owner, site.attribute)
+    return Side(site, call, site.owner, own, factory, target, by_string, name, arguments)
 
 
 def _factory(project: Project, site: Site, func: ast.expr) -> Factory | None:

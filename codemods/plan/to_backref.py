@@ -276,7 +276,7 @@ def check_name(project: Project, removed: Side) -> None:
     It wants the name free on the class, and on those that it derives from or that derive from it.
     """
     made, name = removed.owner, removed.name
-    if len(made.body.bindings[name]) > 1:
+    if len(made.body.bindings.get(name, ())) > 1:
         raise Refused("BP401", f"{made.name}.{name} is also defined otherwise at {made.where}")
     for other in (*project.ancestors(made), *project.subclasses(made)):
         if name in other.body.bindings:
