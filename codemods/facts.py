@@ -138,9 +138,13 @@ class ClassInfo:
         names = [scope.name for scope in self.body.chain() if scope.kind != "module"]
         return ".".join(reversed(names))
 
+    @cached_property
+    def _last(self) -> dict[str, Member]:
+        return {member.name: member for member in self.members}
+
     def member(self, name: str) -> Member | None:
         """The last assignment of a name that stands directly in the body."""
-        return next((member for member in reversed(self.members) if member.name == name), None)
+        return self._last.get(name)
 
     def literal(self, name: str) -> object:
         """The value of a member that is a plain literal; None otherwise."""
@@ -218,7 +222,7 @@ class Module:
     scopes: dict[ast.AST, Scope] = field(default_factory=dict)  # of its classes and functions
     classes: list[ClassInfo] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
-    mapper_calls: list[MapperCall] = field(default_factory=list)
+    mapper_calls: dict[Scope, list[MapperCall]] = field(default_factory=dict)
     assigned: list[Assigned] = field(default_factory=list)
 
     @property

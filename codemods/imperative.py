@@ -7,7 +7,7 @@ it (``User = self.classes.User``); a :class:`~backpop.codemods.facts.ClassInfo` 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,13 +51,17 @@ class Mappings:
     def __init__(self, project: Project) -> None:
         self._project = project
         self._of_scope: dict[Scope, list[Mapping]] = {}
+        self._of_class: dict[Scope, dict[ClassInfo, list[Mapping]]] = {}
+        self._heirs: dict[Scope, dict[ClassInfo, list[Mapping]]] = {}
         self._stand_ins: dict[tuple[Scope, Resolved | str], ClassInfo] = {}
 
     def of_scope(self, scope: Scope) -> list[Mapping]:
         """The mappings that the statements of a scope make, in order."""
         if scope not in self._of_scope:
-            calls = (call for call in scope.module.mapper_calls if call.scope is scope)
-            self._of_scope[scope] = [found for call in calls if (found := self._mapping(call)) is not None]
+            calls = scope.module.mapper_calls.get(scope, ())
+            found = [one for call in calls if (one := self._mapping(call)) is not None]
+            self._of_scope[scope] = found
+            self._of_class[scope] = _by_class((one.made, one) for one in found)
         return self._of_scope[scope]
 
     def of_call(self, node: ast.expr | None, scope: Scope) -> Mapping | None:
@@ -67,8 +71,10 @@ class Mappings:
     def of_class(self, made: ClassInfo, scope: Scope) -> list[Mapping]:
         """The mappings of a class that a scope, or the nearest one around it, makes."""
         for outer in scope.chain():
-            if outer.kind != "class" and (found := [one for one in self.of_scope(outer) if one.made is made]):
-                return found
+            if outer.kind != "class" and self.of_scope(outer):
+                found = self._of_class[outer].get(made)
+                if found:
+                    return found
         return []
 
     def named(self, expr: ast.expr, scope: Scope) -> ClassInfo | None:
@@ -109,10 +115,14 @@ class Mappings:
     def of_kin(self, made: ClassInfo, scope: Scope) -> Iterator[Mapping]:
         """The mappings that inherit from those of a class, and those that its own inherit from."""
         yield from self.bases(made, scope)
-        for outer in scope.chain():
-            for one in self.of_scope(outer) if outer.kind != "class" else ():
-                if any(base.made is made for base in self.bases(one.made, scope)):
-                    yield one
+        if scope not in self._heirs:
+            self._heirs[scope] = _by_class(
+                (base, one)
+                for outer in scope.chain()
+                for one in (self.of_scope(outer) if outer.kind != "class" else ())
+                for base in dict.fromkeys(above.made for above in self.bases(one.made, scope))
+            )
+        yield from self._heirs[scope].get(made, ())
 
     def _mapping(self, call: MapperCall) -> Mapping | None:
         if not self._maps(call):
@@ -145,6 +155,13 @@ class Mappings:
             if isinstance(func, ast.Attribute) and name == "mapper" and not isinstance(one, ClassInfo):
                 return isinstance(func.value, ast.Name) and func.value.id in {"self", "cls"}
         return False
+
+
+def _by_class(pairs: Iterable[tuple[ClassInfo, Mapping]]) -> dict[ClassInfo, list[Mapping]]:
+    found: dict[ClassInfo, list[Mapping]] = {}
+    for made, mapping in pairs:
+        found.setdefault(made, []).append(mapping)
+    return found
 
 
 def _stand_in(named: ast.expr, call: MapperCall) -> ClassInfo:

@@ -25,6 +25,9 @@ R = TypeVar("R")
 
 _DEPTH = 25  # a chain of aliases longer than this is taken to be a cycle
 
+# A binding, or a star import, the name that is looked for, and whether that is for a call that is followed.
+_Step = tuple[Binding, str, bool]
+
 # Bases that say nothing of the mapping.
 _NO_ROOT = {
     "builtins.object",
@@ -102,12 +105,15 @@ class Project:
         self.mappings = Mappings(self)
         self._factories = factories
         self._modules: dict[str, Module | None] = {}
-        self._resolving: set[tuple[int, str]] = set()
+        self._resolving: set[_Step] = set()
+        self._followed: dict[_Step, list[Resolved]] = {}
+        self._unstarred: dict[str, set[Module]] = {}
         self._following_call = False
+        self._bases: dict[ClassInfo, list[Resolved | None]] = {}
         self._ancestors: dict[ClassInfo, list[ClassInfo]] = {}
         self._roots: dict[ClassInfo, frozenset[Root]] = {}
         self._reach: dict[str, frozenset[str]] = {}
-        self._resolved: dict[tuple[ast.expr, Scope], list[Resolved]] = {}
+        self._resolved: dict[tuple[ast.expr | str, Scope], list[Resolved]] = {}
         self._results: dict[tuple[Callable[..., object], object], object] = {}
 
     def once(self, function: Callable[[Project, T], R], subject: T) -> R:
@@ -125,11 +131,6 @@ class Project:
             self._modules[path] = self._load(self.tree.layout(path))
         return self._modules[path]
 
-    @property
-    def parsed(self) -> list[Module]:
-        """The modules read so far, by path."""
-        return [module for _, module in sorted(self._modules.items()) if module is not None]
-
     def find_module(self, name: str, level: int, importer: Module) -> Module | None:
         """The project's module that an import names, or None for one outside of the project."""
         path = self.tree.find(name, level, importer.package)
@@ -146,13 +147,19 @@ class Project:
         """Everything that an expression may stand for (a name may be bound in several branches)."""
         if expr is None or isinstance(expr, ast.Constant):
             return []
-        key = expr, scope
+        # what a function binds may change while it is evaluated
+        key = (expr.id if isinstance(expr, ast.Name) and scope.kind != "function" else expr), scope
         found = self._resolved.get(key)
         if found is None:
             found = self._resolve(expr, scope)
-            if not self._resolving and not self._following_call:  # else it may lack what is being followed
+            if self._is_settled:
                 self._resolved[key] = found
         return found
+
+    @property
+    def _is_settled(self) -> bool:
+        """Whether what is found now is all there is: nothing that is just being followed is missing."""
+        return not self._resolving and not self._following_call
 
     def _resolve(self, expr: ast.expr, scope: Scope) -> list[Resolved]:
         if isinstance(expr, ast.Name):
@@ -204,30 +211,48 @@ class Project:
 
     def meaning(self, binding: Binding) -> list[Resolved]:
         """What one binding of a name stands for."""
-        key = (id(binding), binding.name)
-        if key in self._resolving or len(self._resolving) > _DEPTH:
+        return self._step((binding, binding.name), lambda: self._meaning(binding))
+
+    def _step(self, of: tuple[Binding, str], follow: Callable[[], list[Resolved]]) -> list[Resolved]:
+        """What one step of following a name leads to; nothing for one that is being taken already.
+
+        In one search each step is taken once, or names that lead to each other in circles would have to be
+        followed along every path.
+        """
+        step = *of, self._following_call
+        if step in self._followed:
+            return self._followed[step]
+        if step in self._resolving or len(self._resolving) > _DEPTH:
             return []
-        self._resolving.add(key)
+        self._resolving.add(step)
         try:
-            if binding.how is Bound.CLASS and binding.made is not None:
-                return [binding.made]
-            if binding.how is Bound.IMPORT:
-                module = self.find_module(binding.module, 0, binding.scope.module)
-                return [module or External(binding.module)]
-            if binding.how is Bound.FROM:
-                return self._from(binding, binding.imported)
-            if binding.how is Bound.VALUE:
-                outer = binding.scope.parent
-                if outer and isinstance(binding.value, ast.Name) and binding.value.id == binding.name:
-                    return self._name(binding.name, outer)  # ``name = name`` in a class body
-                if isinstance(binding.value, ast.Name | ast.Attribute):
-                    return self.resolve_all(binding.value, binding.scope)
-                if isinstance(binding.value, ast.Constant) and binding.value.value is None:
-                    return []  # ``except ImportError: name = None``
-                return [Value(binding.value, binding.scope)] if binding.value is not None else []
-            return [Opaque(binding)]
+            found = follow()
         finally:
-            self._resolving.discard(key)
+            self._resolving.discard(step)
+            if not self._resolving:
+                self._followed.clear()
+        if self._resolving:
+            self._followed[step] = found
+        return found
+
+    def _meaning(self, binding: Binding) -> list[Resolved]:
+        if binding.how is Bound.CLASS and binding.made is not None:
+            return [binding.made]
+        if binding.how is Bound.IMPORT:
+            module = self.find_module(binding.module, 0, binding.scope.module)
+            return [module or External(binding.module)]
+        if binding.how is Bound.FROM:
+            return self._from(binding, binding.imported)
+        if binding.how is Bound.VALUE:
+            outer = binding.scope.parent
+            if outer and isinstance(binding.value, ast.Name) and binding.value.id == binding.name:
+                return self._name(binding.name, outer)  # ``name = name`` in a class body
+            if isinstance(binding.value, ast.Name | ast.Attribute):
+                return self.resolve_all(binding.value, binding.scope)
+            if isinstance(binding.value, ast.Constant) and binding.value.value is None:
+                return []  # ``except ImportError: name = None``
+            return [Value(binding.value, binding.scope)] if binding.value is not None else []
+        return [Opaque(binding)]
 
     def _from(self, binding: Binding, name: str) -> list[Resolved]:
         importer = binding.scope.module
@@ -245,18 +270,33 @@ class Project:
         return [External(f"{binding.module}.{name}")]
 
     def _from_star(self, star: Binding, name: str) -> list[Resolved]:
-        key = (id(star), name)
-        if key in self._resolving:
-            return []
-        self._resolving.add(key)
-        try:
-            module = self.find_module(star.module, star.level, star.scope.module)
-            if module is not None:
-                return [] if name.startswith("_") else self._member(module, name)
-            known = _STAR.get(star.module)
-            return [External(f"{star.module}.{name}")] if known and name in known else []
-        finally:
-            self._resolving.discard(key)
+        return self._step((star, name), lambda: next(filter(None, self._brought(star, name)), []))
+
+    def _brought(self, star: Binding, name: str) -> Iterator[list[Resolved]]:
+        """What a star import may bring for a name, the likeliest first: from the modules that bind it.
+
+        Modules that do not may pass it on by a star import of their own.
+        """
+        nothing = self._unstarred.setdefault(name, set())
+        seen: set[Module] = set()
+        waiting = [star]
+        bound = False
+        while waiting:
+            current = waiting.pop()
+            module = self.find_module(current.module, current.level, current.scope.module)
+            if module is None:
+                if name in _STAR.get(current.module, ()):
+                    yield [External(f"{current.module}.{name}")]
+                    bound = True
+            elif module not in seen and module not in nothing and not name.startswith("_"):
+                seen.add(module)
+                if name in module.scope.bindings:
+                    yield self._member(module, name)
+                    bound = True
+                else:
+                    waiting += module.scope.stars
+        if not bound:
+            nothing |= seen
 
     def _member(self, module: Module, name: str) -> list[Resolved]:
         """A name of a module's own namespace, as other modules find it there."""
@@ -327,15 +367,40 @@ class Project:
 
     def bases(self, made: ClassInfo) -> list[Resolved | None]:
         """What the bases of a class resolve to."""
-        return [self.resolve(_unsubscripted(base), made.scope) for base in made.node.bases]
+        found = self._bases.get(made)
+        if found is None:
+            found = [self.resolve(_unsubscripted(base), made.scope) for base in made.node.bases]
+            if self._is_settled:
+                self._bases[made] = found
+        return found
 
     def ancestors(self, made: ClassInfo) -> list[ClassInfo]:
         """The project's classes that a class derives from, in the order of method resolution."""
         if made not in self._ancestors:
-            self._ancestors[made] = []  # a class hierarchy with a cycle ends here
-            above = [base for base in self.bases(made) if isinstance(base, ClassInfo) and base is not made]
-            self._ancestors[made] = _merged([[base, *self.ancestors(base)] for base in above] + [above])
+            for one in self._bases_first(made, self._ancestors, []):
+                above = [base for base in self.bases(one) if isinstance(base, ClassInfo) and base is not one]
+                self._ancestors[one] = _merged([[base, *self.ancestors(base)] for base in above] + [above])
         return self._ancestors[made]
+
+    def _bases_first(self, made: ClassInfo, known: dict[ClassInfo, R], nothing: R) -> Iterator[ClassInfo]:
+        """What a class derives from, and last itself, as far as nothing is known of it: that is to follow.
+
+        A class hierarchy with a cycle ends at what is being looked at, of which ``nothing`` is known.
+        """
+        waiting = [made]
+        entered: set[ClassInfo] = set()
+        while waiting:
+            one = waiting[-1]
+            if one in entered:
+                entered.discard(one)
+                yield waiting.pop()
+            elif one in known:
+                waiting.pop()
+            else:
+                entered.add(one)
+                known[one] = nothing
+                bases = self.bases(one)
+                waiting += (base for base in bases if isinstance(base, ClassInfo) and base not in known)
 
     def subclasses(
         self, made: ClassInfo, names: Callable[[ClassInfo], Iterable[str]] = lambda one: (one.name,)
@@ -357,10 +422,10 @@ class Project:
         An empty set means a plain class: a mixin, or one that is mapped imperatively.
         """
         if made not in self._roots:
-            self._roots[made] = frozenset()  # a class hierarchy with a cycle ends here
-            found = list(self._find_roots(made))
-            sure = frozenset(root for root in found if root.sure)
-            self._roots[made] = sure or frozenset(found)
+            for one in self._bases_first(made, self._roots, frozenset()):
+                found = list(self._find_roots(one))
+                sure = frozenset(root for root in found if root.sure)
+                self._roots[one] = sure or frozenset(found)
         return self._roots[made]
 
     def _find_roots(self, made: ClassInfo) -> Iterator[Root]:
@@ -426,10 +491,7 @@ class Project:
             return True
         if not first or not second:
             return None
-        ours, theirs = sorted((first, second), key=lambda roots: not all(root.sure for root in roots))
-        if all(root.sure for root in ours) and all(
-            root.sure or isinstance(root.key, External) for root in theirs
-        ):
+        if (_are_sure(first) and _are_closed(second)) or (_are_sure(second) and _are_closed(first)):
             return False  # what another package defines does not hang on a base that the project makes
         return None
 
@@ -439,16 +501,7 @@ class Project:
         A base that may be anything (one of another package) is not enough: the class itself must then show
         a table or columns.
         """
-        roots = self.roots(made)
-        if any(
-            isinstance(base, External) and base.last == "AbstractConcreteBase" for base in self.bases(made)
-        ):
-            return False  # its own body is a mixin to its subclasses
-        return (
-            (any(root.sure for root in roots) or (bool(roots) and self.has_mapping(made)))
-            and made.literal("__abstract__") is not True
-            and all(root.key != made for root in roots)
-        )
+        return self.once(_is_mapped, made)
 
     def mapped_later(self, made: ClassInfo) -> str | None:
         """The base that leaves a declarative class without a mapper until a later call; None for most."""
@@ -500,12 +553,12 @@ class Project:
     def meets(self, made: ClassInfo, name: str) -> list[ClassInfo]:
         """The mapped classes of a simple name that may be in the registry of a class."""
         return [
-            other
-            for other in self.classes_named(name)
-            if self.is_mapped(other)
-            and self.same_registry(made, other) is not False
-            and other.module.aside in {(), made.module.aside}
+            other for other in self.namesakes(made, name) if other.module.aside in {(), made.module.aside}
         ]
+
+    def namesakes(self, made: ClassInfo, name: str) -> list[ClassInfo]:
+        """The same, and those of tests and examples that are not there with the class."""
+        return self.once(_Namesakes, name).near(self.roots(made))
 
     def has_table(self, name: str) -> bool:
         """Whether a table, or a class, of the project has this very name."""
@@ -582,6 +635,54 @@ def _by_base(project: Project, module: Module) -> dict[ClassInfo, list[ClassInfo
     return found
 
 
+def _is_mapped(project: Project, made: ClassInfo) -> bool:
+    roots = project.roots(made)
+    if any(
+        isinstance(base, External) and base.last == "AbstractConcreteBase" for base in project.bases(made)
+    ):
+        return False  # its own body is a mixin to its subclasses
+    return (
+        (any(root.sure for root in roots) or (bool(roots) and project.has_mapping(made)))
+        and made.literal("__abstract__") is not True
+        and all(root.key != made for root in roots)
+    )
+
+
+class _Namesakes:
+    """The mapped classes of one simple name, by what they hang on."""
+
+    def __init__(self, project: Project, name: str) -> None:
+        self.made = [made for made in project.classes_named(name) if project.is_mapped(made)]
+        self._of_root: dict[Root, list[int]] = {}
+        self._unsure: list[int] = []
+        self._open: list[int] = []
+        for index, made in enumerate(self.made):
+            roots = project.roots(made)
+            for root in roots:
+                self._of_root.setdefault(root, []).append(index)
+            if not _are_sure(roots):
+                self._unsure.append(index)
+            if not _are_closed(roots):
+                self._open.append(index)
+
+    def near(self, roots: frozenset[Root]) -> list[ClassInfo]:
+        """Those that may be in the registry of a class with these roots, in the order of their places."""
+        if not (roots and _are_closed(roots)):
+            return self.made
+        others = self._open if _are_sure(roots) else self._unsure
+        found = {*others, *(index for root in roots for index in self._of_root.get(root, ()))}
+        return [self.made[index] for index in sorted(found)]
+
+
+def _are_sure(roots: frozenset[Root]) -> bool:
+    return all(root.sure for root in roots)
+
+
+def _are_closed(roots: frozenset[Root]) -> bool:
+    """Whether no class with these roots hangs on a base that the project makes, but for one that is seen."""
+    return all(root.sure or isinstance(root.key, External) for root in roots)
+
+
 def _is_table(made: ClassInfo) -> bool:
     """Whether a class says that it is one of SQLModel's with a table."""
     given = {keyword.arg: keyword.value for keyword in made.node.keywords}
@@ -597,6 +698,8 @@ def settled(bindings: list[Binding]) -> list[Binding]:
 
 def _merged(lines: list[list[ClassInfo]]) -> list[ClassInfo]:
     """Several orders of classes as one, as Python merges those of the bases (C3)."""
+    if len(lines) == 2:
+        return lines[0]  # there is one base
     found: list[ClassInfo] = []
     while lines := [line for line in lines if line]:
         heads = (line[0] for line in lines)

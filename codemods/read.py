@@ -133,6 +133,7 @@ class _Reader:
         self.module = module
         self.search = search
         self.lines = module.source.lines_with(search.words) if search else []
+        self.owners: dict[Scope, ClassInfo] = {}
         self.maps = b"mapper" in module.source.data or b"map_imperatively" in module.source.data
 
     def block(self, stmts: Iterable[ast.stmt], scope: Scope, guard: ast.AST | None) -> None:
@@ -164,7 +165,7 @@ class _Reader:
         """What a statement adds to a class from outside of its body."""
         for node in ast.walk(stmt.value) if self.maps else ():
             if isinstance(node, ast.Call) and last_name(node.func) in _MAPPERS:
-                self.module.mapper_calls.append(MapperCall(node, stmt, scope))
+                self.module.mapper_calls.setdefault(scope, []).append(MapperCall(node, stmt, scope))
         if (found := _assigned(stmt)) is not None:
             self.module.assigned.append(Assigned(*found, stmt, scope))
 
@@ -173,6 +174,7 @@ class _Reader:
         self.module.scopes[node] = body
         made = ClassInfo(node.name, node, self.module, scope, body, guard)
         self.module.classes.append(made)
+        self.owners[body] = made
         self.bind(Binding(Bound.CLASS, node.name, node, node.lineno, scope, guard, made=made))
         for part in (*node.decorator_list, *node.bases, *node.keywords):
             self.scan(part, node, scope, guard)
@@ -244,8 +246,9 @@ class _Reader:
             return
         for node, inside in _calls(root, ()):
             if isinstance(node, Candidate) and self.search.concerns(node):
-                place, owner, attribute, on = _place(node, inside, stmt, scope, guard)
-                self.module.sites.append(Site(node, stmt, scope, place, self._class_of(owner), attribute, on))
+                place, body, attribute, on = _place(node, inside, stmt, scope, guard)
+                owner = self.owners.get(body) if body is not None else None
+                self.module.sites.append(Site(node, stmt, scope, place, owner, attribute, on))
 
     def may_concern(self, search: Search, root: ast.AST, stmt: ast.stmt) -> bool:
         """Whether the text of something shows that a site may be in it."""
@@ -257,11 +260,6 @@ class _Reader:
         source = self.module.source
         start, end = source.line_starts[first - 1], source.line_end(last)
         return end - start > search.commas and source.text.count(",", start, end) >= search.commas
-
-    def _class_of(self, scope: Scope | None) -> ClassInfo | None:
-        if scope is None:
-            return None
-        return next((made for made in reversed(self.module.classes) if made.body is scope), None)
 
 
 def _calls(node: ast.AST, inside: tuple[ast.AST, ...]) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:

@@ -269,12 +269,16 @@ def _keys_to(project: Project, one: ClassInfo, other: ClassInfo) -> Iterator[tup
     goals = _line(project, other)
     tables = {table for goal in goals for table in _tables(project, goal)}
     for made in (one, *project.ancestors(one)):
-        for member, goal in _keys(project, made):
+        for member, goal in project.once(_keys, made):
             if goal in (goals if isinstance(goal, ClassInfo) else tables):
                 yield made, member
 
 
-def _keys(project: Project, made: ClassInfo) -> Iterator[tuple[Member | None, ClassInfo | str]]:
+def _keys(project: Project, made: ClassInfo) -> list[tuple[Member | None, ClassInfo | str]]:
+    return list(_look_for_keys(project, made))
+
+
+def _look_for_keys(project: Project, made: ClassInfo) -> Iterator[tuple[Member | None, ClassInfo | str]]:
     """The foreign keys of a class: the attribute, None for one that is written elsewhere, and what it points
     at: a class, or a table by its simple name."""
     members: dict[ast.expr, Member] = {}

@@ -497,12 +497,17 @@ def by_name(project: Project, source: ClassInfo, name: str) -> ClassInfo:
     *path, simple = name.split(".")
     if not all(part.isidentifier() for part in (*path, simple)):
         raise Refused("BP204", f"the target is the expression {name!r}")
-    named = [made for made in project.classes_named(simple) if _ends_with(made, path)]
-    mapped = [made for made in project.meets(source, simple) if made in named]
+    beside = [
+        made
+        for made in source.module.named.get(simple, ())
+        if project.is_mapped(made) and _ends_with(made, path)
+    ]
     for scope in source.scope.chain():
-        near = [made for made in mapped if made.scope is scope]
+        near = [made for made in beside if made.scope is scope]
+        near = [made for made in near if project.same_registry(source, made) is not False]
         if near:
             return _only(near, name)
+    mapped = [made for made in project.meets(source, simple) if _ends_with(made, path)]
     shared = [made for made in mapped if made.scope.kind != "function"] or mapped
     shared = [made for made in shared if project.same_registry(source, made)] or shared
     imported = [made for made in shared if _imports(project, source, made)]
@@ -512,8 +517,9 @@ def by_name(project: Project, source: ClassInfo, name: str) -> ClassInfo:
     if not shared:
         known = [
             made
-            for made in named
-            if not project.roots(made) or any(root.sure for root in project.roots(made))
+            for made in project.classes_named(simple)
+            if _ends_with(made, path)
+            and (not project.roots(made) or any(root.sure for root in project.roots(made)))
         ]
         if known:
             raise Refused("BP205", f"{name} at {_where(known)} is no declarative class of the same registry")

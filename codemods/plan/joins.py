@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from backpop.codemods.facts import ClassInfo, last_name
+from backpop.codemods.files import tables
 from backpop.codemods.imperative import Mapping
 from backpop.codemods.link import External, Opaque, Project, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
@@ -253,18 +254,18 @@ def _inherited_join(project: Project, forward: Forward) -> str | None:
     The forward is unambiguous then, because SQLAlchemy prefers the source's own table; the reverse is not.
     """
     source, target = forward.source, forward.target
-    bases = [made for made in project.ancestors(source) if project.is_mapped(made) and _has_table(made)]
+    above = (made for made in project.ancestors(source) if project.is_mapped(made) and _has_table(made))
+    bases = dict.fromkeys(above)
     if not bases or not _has_table(source):
         return None
-    goals = [target, *(made for made in project.ancestors(target) if project.is_mapped(made))]
+    goals = dict.fromkeys([target, *filter(project.is_mapped, project.ancestors(target))])
     try:
-        inherited = [link for base in bases for goal in goals for link in _links(project, base, goal)]
-        if not inherited:
+        if next(_links(project, bases, goals), None) is None:
             return None
     except _UnclearError:
-        inherited = []
+        pass
     try:
-        own = [link for goal in goals for link in _links(project, source, goal)]
+        own = list(_links(project, {source}, goals))
     except _UnclearError as error:
         raise Refused("BP503", str(error)) from error
     if len(own) != 1 or target in bases or own[0][1] is not target:
@@ -314,15 +315,22 @@ def _has_table(made: ClassInfo) -> bool:
     return made.member("__tablename__") is not None or made.member("__table__") is not None
 
 
-def _links(project: Project, one: ClassInfo, other: ClassInfo) -> Iterator[tuple[str, ClassInfo, str]]:
-    """The foreign keys between two classes, either way: attribute, the other class, its attribute."""
-    for attribute, goal, column in _foreign_keys(project, one):
-        if goal is other:
-            yield attribute, other, _attribute(other, column)
-    if one is not other:
+_ForeignKey = tuple[str, ClassInfo, str]
+"""The attribute, the class of the column that it refers to, and the name of that column."""
+
+
+def _links(
+    project: Project, ours: Collection[ClassInfo], theirs: Collection[ClassInfo]
+) -> Iterator[tuple[str, ClassInfo, str]]:
+    """The foreign keys between some classes and others, either way: attribute, other class, its attribute."""
+    for one in ours:
+        for attribute, goal, column in _foreign_keys(project, one):
+            if goal in theirs:
+                yield attribute, goal, _attribute(goal, column)
+    for other in theirs:
         for attribute, goal, column in _foreign_keys(project, other):
-            if goal is one:
-                yield _attribute(one, column), other, attribute
+            if goal in ours and goal is not other:
+                yield _attribute(goal, column), other, attribute
 
 
 def _attribute(made: ClassInfo, column: str) -> str:
@@ -332,11 +340,22 @@ def _attribute(made: ClassInfo, column: str) -> str:
         raise _UnclearError(str(error)) from error
 
 
-def _foreign_keys(project: Project, made: ClassInfo) -> Iterator[tuple[str, ClassInfo, str]]:
-    """Foreign keys of a class's own table: attribute, class of the target column, its name.
+def _foreign_keys(project: Project, made: ClassInfo) -> list[_ForeignKey]:
+    """The foreign keys of a class's own table. Raises :class:`_UnclearError` where it may have others."""
+    found = project.once(_keys_or_error, made)
+    if isinstance(found, _UnclearError):
+        raise found
+    return found
 
-    Raises :class:`_UnclearError` where the class may have others.
-    """
+
+def _keys_or_error(project: Project, made: ClassInfo) -> list[_ForeignKey] | _UnclearError:
+    try:
+        return list(_look_for_keys(project, made))
+    except _UnclearError as error:
+        return error
+
+
+def _look_for_keys(project: Project, made: ClassInfo) -> Iterator[_ForeignKey]:
     mixins = [one for one in project.ancestors(made) if not project.is_mapped(one)]
     if made.member("__table__") is not None or any(
         name in one.body.bindings and "ForeignKey" in ast.unparse(one.node)
@@ -368,9 +387,12 @@ def _foreign_keys(project: Project, made: ClassInfo) -> Iterator[tuple[str, Clas
 
 
 def _classes_of_table(project: Project, near: ClassInfo, table: str) -> Iterator[ClassInfo]:
-    """The classes with this table name among the modules read so far."""
-    simple = table.rpartition(".")[2]
-    for module in project.parsed:
-        for made in module.classes:
-            if made.literal("__tablename__") == simple and project.same_registry(near, made) is not False:
-                yield made
+    """The classes with this table name."""
+    for made in project.once(_of_table, table.rpartition(".")[2]):
+        if project.same_registry(near, made) is not False:
+            yield made
+
+
+def _of_table(project: Project, name: str) -> list[ClassInfo]:
+    modules = project.modules_of(project.files.holding(tables, name))
+    return [made for module in modules for made in module.classes if made.literal("__tablename__") == name]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Set
-from itertools import islice
 
 from backpop.codemods.facts import (
     Bound,
     ClassInfo,
     Module,
     Place,
-    Scope,
     entries,
     is_written_out,
     last_name,
@@ -294,23 +292,42 @@ def check_leaves_mappers(
 
     Only below a line, and down to a statement at its top level, that included.
     """
-    begin = bisect_right(module.at_import, first, key=lambda pair: pair[0].lineno)
-    for stmt, node in islice(module.at_import, begin, None):
-        if last is not None and stmt.lineno > last.lineno:
-            break
-        if _configures(project, node, module.scope, classes):
-            raise Refused("BP308", f"{ast.unparse(node)} in {module.shown}:{node.lineno}")
+    configuring = project.once(_configuring, module)
+    begin = bisect_right(module.at_import, first, key=_line_of)
+    end = None if last is None else bisect_right(module.at_import, last.lineno, key=_line_of)
+    found = [
+        places[at]
+        for one in (None, *classes)
+        if (at := bisect_left(places := configuring.get(one, []), begin)) < len(places)
+        and (end is None or places[at] < end)
+    ]
+    if found:
+        _, node = module.at_import[min(found)]
+        raise Refused("BP308", f"{ast.unparse(node)} in {module.shown}:{node.lineno}")
 
 
-def _configures(project: Project, node: ast.Call | ast.Assign, scope: Scope, classes: Set[ClassInfo]) -> bool:
-    if isinstance(node, ast.Call):
-        looks_only = any(keyword.arg == "configure" for keyword in node.keywords)
-        return (last_name(node.func) in CONFIGURING and not looks_only) or (
-            project.resolve(node.func, scope) in classes
-        )
-    # ``model = Target``: the schemas and forms that libraries make of a model look at its mapper at once
-    named = [one.id for one in node.targets if isinstance(one, ast.Name)] == ["model"]
-    return named and project.resolve(node.value, scope) in classes
+def _line_of(run: tuple[ast.stmt, ast.AST]) -> int:
+    return run[0].lineno
+
+
+def _configuring(project: Project, module: Module) -> dict[ClassInfo | None, list[int]]:
+    """Where in what runs at import the mappers are configured: of a class, or, under None, all."""
+    found: dict[ClassInfo | None, list[int]] = defaultdict(list)
+    for index, (_, node) in enumerate(module.at_import):
+        if isinstance(node, ast.Call):
+            looks_only = any(keyword.arg == "configure" for keyword in node.keywords)
+            if last_name(node.func) in CONFIGURING and not looks_only:
+                found[None].append(index)
+            looked_at = node.func
+        # ``model = Target``: the schemas and forms that libraries make of a model look at its mapper at once
+        elif [one.id for one in node.targets if isinstance(one, ast.Name)] == ["model"]:
+            looked_at = node.value
+        else:
+            continue
+        made = project.resolve(looked_at, module.scope)
+        if isinstance(made, ClassInfo):
+            found[made].append(index)
+    return dict(found)
 
 
 def check_name_is_free(project: Project, forward: Forward) -> None:
@@ -331,15 +348,13 @@ def check_name_is_free(project: Project, forward: Forward) -> None:
     for made in above:
         if _has(made, name) and project.is_mapped(made):
             raise Refused("BP401", f"{made.name}.{name} at {made.where}")
+    seen = {target, *above}
     for heir in project.subclasses(target):
-        for made in (
-            heir,
-            *(one for one in project.ancestors(heir) if one is not target and one not in above),
-        ):
-            arguments = made.member("__mapper_args__")
-            chosen = arguments is not None and "_properties" in ast.unparse(arguments.stmt)
-            if _has(made, name) or chosen:
+        fresh = any(isinstance(base, ClassInfo) and base not in seen for base in project.bases(heir))
+        for made in (heir, *(project.ancestors(heir) if fresh else ())):
+            if made not in seen and (_has(made, name) or project.once(_chooses_properties, made)):
                 raise Refused("BP401", f"{made.name}.{name} at {made.where}")
+            seen.add(made)
     for mapping in project.mappings.of_kin(target, forward.scope):
         properties = properties_of(mapping.call.node)
         if is_written_out(properties) and any(key == name for key, _ in entries(properties)):
@@ -354,4 +369,9 @@ def check_name_is_free(project: Project, forward: Forward) -> None:
 
 
 def _has(made: ClassInfo, name: str) -> bool:
-    return name in made.body.bindings or any(member.name == name for member in made.members)
+    return name in made.body.bindings or made.member(name) is not None
+
+
+def _chooses_properties(_: Project, made: ClassInfo) -> bool:
+    arguments = made.member("__mapper_args__")
+    return arguments is not None and "_properties" in ast.unparse(arguments.stmt)

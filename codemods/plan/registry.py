@@ -55,8 +55,8 @@ def class_name(project: Project, made: ClassInfo) -> str:
 def has_double(project: Project, made: ClassInfo) -> bool:
     """Whether a test or an example surely adds a class of the same name to the registry of a class."""
     return any(
-        other is not made and project.is_mapped(other) and project.same_registry(made, other)
-        for other in project.classes_named(made.name)
+        other is not made and project.same_registry(made, other)
+        for other in project.namesakes(made, made.name)
     )
 
 
