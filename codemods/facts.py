@@ -6,7 +6,8 @@ Nothing here decides anything, and nothing here looks at another module.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -273,14 +274,15 @@ class Module:
         """The calls and assignments that run when it is imported, each with its top-level statement."""
         return [(stmt, node) for stmt in self.tree.body for node in _run_at_import(stmt)]
 
-    @cached_property
-    def loads(self) -> dict[str, list[ast.Name]]:
-        """Every read of a bare name, by name."""
-        found: dict[str, list[ast.Name]] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Name):
-                found.setdefault(node.id, []).append(node)
-        return found
+    def uses(self, name: str) -> Iterator[ast.Name]:
+        """Every use of a bare name."""
+        body = self.tree.body
+        if self.source.text.isascii():  # else there are several ways to spell it
+            lines = self.source.lines_with([name])
+            body = [stmt for stmt in body if _meets(lines, stmt)]
+        for node in (node for stmt in body for node in ast.walk(stmt)):
+            if isinstance(node, ast.Name) and node.id == name:
+                yield node
 
     @cached_property
     def checking_block(self) -> ast.If | None:
@@ -304,6 +306,12 @@ def read_at_once(stmt: ast.stmt) -> Iterator[str]:
             waiting.append(node.args)
         else:
             waiting += ast.iter_child_nodes(node)
+
+
+def first_line(stmt: ast.stmt) -> int:
+    """The first line of a statement, its decorators included."""
+    decorators: list[ast.expr] = getattr(stmt, "decorator_list", [])
+    return min([stmt.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def last_name(func: ast.expr) -> str:
@@ -361,6 +369,12 @@ def is_type_checking(test: ast.expr) -> bool:
 def is_main(test: ast.expr) -> bool:
     """Whether an ``if`` asks whether the file is run as a script."""
     return "__name__" in ast.unparse(test) and "__main__" in ast.unparse(test)
+
+
+def _meets(lines: Sequence[int], stmt: ast.stmt) -> bool:
+    """Whether one of some sorted lines belongs to a statement."""
+    at = bisect_left(lines, first_line(stmt))
+    return at < len(lines) and lines[at] <= (stmt.end_lineno or stmt.lineno)
 
 
 def _run_at_import(stmt: ast.stmt) -> Iterator[ast.Call | ast.Assign]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backpop.codemods.edits import Edit, FileChange, splice
-from backpop.codemods.facts import Module, Place, Site
+from backpop.codemods.facts import Module, Place, Site, first_line
 from backpop.codemods.link import Project
 from backpop.codemods.patch import blocks_of
 from backpop.codemods.plan.carried import annotated_way, given_arguments, way_of
@@ -20,7 +20,6 @@ from backpop.codemods.plan.forward import recognise
 from backpop.codemods.plan.model import Collapse, Conversion, Expansion, Refused
 from backpop.codemods.plan.pairs import side_of
 from backpop.codemods.rewrite import rewrite
-from backpop.codemods.rewrite.forward import first_line
 from backpop.codemods.run import Outcome
 from backpop.codemods.source import Source, decode
 

@@ -19,7 +19,7 @@ from backpop.codemods.rewrite.forward import forward_edits
 from backpop.codemods.rewrite.hints import RemovedHints
 from backpop.codemods.rewrite.imports import import_edits, unused_imports
 from backpop.codemods.rewrite.reverse import reverse_edits
-from backpop.codemods.rewrite.statements import LayoutError, TextEdit
+from backpop.codemods.rewrite.statements import LayoutError, TextEdit, check_syntax, spliced
 from backpop.codemods.source import UnreadableError, decode
 
 
@@ -125,23 +125,20 @@ class _File:
 
     def _line_above(self, nodes: Iterable[ast.AST]) -> int:
         """The line of the first statement that holds one of some nodes; imports go above it."""
-        lines = [stmt.lineno for node in nodes for stmt in self.module.tree.body if _holds(stmt, node)]
-        return min(lines, default=len(self.module.source.line_starts))
+        line = min((getattr(node, "lineno", 0) for node in nodes), default=0)
+        holding = (
+            stmt.lineno
+            for stmt in self.module.tree.body
+            if stmt.lineno <= line <= (stmt.end_lineno or stmt.lineno)
+        )
+        return next(holding, len(self.module.source.line_starts))
 
     def _encoded(self, found: list[TextEdit]) -> list[Edit]:
         source = self.module.source
         # stable, so that several reverses of one place keep their order
         found.sort(key=lambda edit: (edit.start, edit.end))
-        parts: list[str] = []
-        done = 0
-        for edit in found:
-            if edit.start < done:
-                raise LayoutError("two changes meet in one place")
-            parts += (source.text[done : edit.start], edit.new)
-            done = edit.end
-        parts.append(source.text[done:])
-        text = "".join(parts)
-        ast.parse(text)
+        text = spliced(source.text, found, 0, len(source.text))
+        check_syntax(source, self.module.tree, found)
         edits = [
             Edit(source.byte_offset(edit.start), source.byte_offset(edit.end), source.encode(edit.new))
             for edit in found
@@ -262,8 +259,3 @@ class _Collapsing(_File):
 
 def _collapses(conversions: Iterable[Conversion]) -> Iterator[Collapse]:
     return (one for one in conversions if isinstance(one, Collapse))
-
-
-def _holds(outer: ast.stmt, inner: ast.AST) -> bool:
-    line: int = getattr(inner, "lineno", 0)
-    return outer.lineno <= line <= (outer.end_lineno or 0)

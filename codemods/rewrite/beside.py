@@ -6,10 +6,10 @@ import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 
-from backpop.codemods.facts import properties_of
+from backpop.codemods.facts import first_line, properties_of
 from backpop.codemods.plan.model import Form, Reverse
 from backpop.codemods.plan.move import quoted
-from backpop.codemods.rewrite.forward import first_line, has_own_lines
+from backpop.codemods.rewrite.forward import has_own_lines
 from backpop.codemods.rewrite.reverse import render
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit
 from backpop.codemods.source import TAB, Source

@@ -9,9 +9,9 @@ import ast
 import re
 from collections.abc import Collection, Iterator, Sequence
 
-from backpop.codemods.facts import ClassInfo
+from backpop.codemods.facts import ClassInfo, first_line
 from backpop.codemods.plan.model import Argument, Collapse
-from backpop.codemods.rewrite.forward import first_line, has_own_lines
+from backpop.codemods.rewrite.forward import has_own_lines
 from backpop.codemods.rewrite.reverse import indented, is_spaced
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit
 from backpop.codemods.source import TAB, Source

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import libcst as cst
 
+from backpop.codemods.facts import first_line
 from backpop.codemods.plan.model import Expansion
 from backpop.codemods.read import BACKREF_POSITION
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, smallest
@@ -129,12 +130,6 @@ def _expression(text: str) -> cst.BaseExpression:
         return cst.parse_expression(f"({text})" if "\n" in text or "\r" in text else text)
     except cst.ParserSyntaxError as error:
         raise LayoutError(f"the name {text} cannot be parsed alone") from error
-
-
-def first_line(stmt: ast.stmt) -> int:
-    """The first line of a statement, its decorators included."""
-    decorators: list[ast.expr] = getattr(stmt, "decorator_list", [])
-    return min([stmt.lineno, *(decorator.lineno for decorator in decorators)])
 
 
 def has_own_lines(source: Source, stmt: ast.stmt) -> bool:

@@ -11,11 +11,11 @@ from typing import TypeGuard
 
 import libcst as cst
 
-from backpop.codemods.facts import Binding, Bound, Module, Scope
+from backpop.codemods.facts import Binding, Bound, Module, Scope, first_line
 from backpop.codemods.files import sources_of
 from backpop.codemods.link import External, Opaque, Project, Value
 from backpop.codemods.plan.model import Import
-from backpop.codemods.rewrite.forward import first_line, has_own_lines
+from backpop.codemods.rewrite.forward import has_own_lines
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
 from backpop.codemods.source import Source
 
@@ -408,10 +408,10 @@ def _unused(
     quoted = {word for text in texts for word in re.findall(r"\w+", str(text.value))}
     names = {node.id for node in inside if isinstance(node, ast.Name)} | quoted
     for name in sorted(names - set(stay)):
-        if any(use not in inside for use in module.loads.get(name, ())):
-            continue
         bindings = [binding for scope in scopes for binding in scope.bindings.get(name, ())]
         if len(bindings) != 1 or bindings[0].how not in {Bound.FROM, Bound.IMPORT}:
+            continue
+        if any(use not in inside for use in module.uses(name)):
             continue
         for_checkers = bindings[0].type_checking
         if bindings[0].guard is not None and not for_checkers:
@@ -428,7 +428,7 @@ def _unused(
 def _is_imported_anyway(module: Module, binding: Binding, but: Collection[ast.AST]) -> bool:
     """Whether an import statement has another name, which is still read."""
     names = (alias.asname or alias.name for alias in getattr(binding.node, "names", ()))
-    return any(use not in but for name in names for use in module.loads.get(name, ()))
+    return any(use not in but for name in names for use in module.uses(name))
 
 
 def _is_text(node: ast.AST) -> TypeGuard[ast.Constant]:
@@ -469,7 +469,7 @@ def _takes(project: Project, other: Module, module: Module, name: str) -> bool:
     bindings = [one for scope in scopes for many in scope.bindings.values() for one in many]
     if any(one.how is Bound.FROM and one.imported == name and is_it(one) for one in bindings):
         return True
-    passes_on = name in other.loads or other.name == "__init__"
+    passes_on = any(other.uses(name)) or other.name == "__init__"
     if passes_on and any(is_it(star) for scope in scopes for star in scope.stars):
         return True
     return any(

@@ -7,9 +7,8 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from backpop.codemods.facts import ClassInfo, Member, last_name, read_at_once
+from backpop.codemods.facts import ClassInfo, Member, first_line, last_name, read_at_once
 from backpop.codemods.plan.model import Argument, Reverse
-from backpop.codemods.rewrite.forward import first_line
 from backpop.codemods.rewrite.hints import RemovedHints
 from backpop.codemods.rewrite.statements import TextEdit
 from backpop.codemods.source import TAB, Source

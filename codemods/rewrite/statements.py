@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import libcst as cst
 
+from backpop.codemods.facts import first_line
 from backpop.codemods.source import Source
 
 
@@ -19,6 +25,42 @@ class TextEdit(NamedTuple):
     start: int
     end: int
     new: str
+
+
+def check_syntax(source: Source, tree: ast.Module, edits: Sequence[TextEdit]) -> None:
+    """Parse what becomes of the top-level statements that sorted edits touch. Raises ``SyntaxError``.
+
+    The others stay as they are, and each of those stands on lines of its own.
+    """
+    cuts, last = [0], 0
+    for stmt in tree.body:
+        if first_line(stmt) > last:
+            cuts.append(source.line_starts[first_line(stmt) - 1])
+        last = stmt.end_lineno or stmt.lineno
+    pieces = list(pairwise([*cuts, len(source.text)]))
+    touched = deque(
+        # what is written where two pieces meet touches both
+        (max(bisect_left(cuts, edit.start) - 1, 0), bisect_right(cuts, edit.end) - 1, edit)
+        for edit in edits
+    )
+    while touched:
+        first, last, _ = touched[0]
+        together: list[TextEdit] = []
+        while touched and touched[0][0] <= last:
+            last = max(last, touched[0][1])
+            together.append(touched.popleft()[2])
+        ast.parse(spliced(source.text, together, pieces[first][0], pieces[last][1]))
+
+
+def spliced(text: str, edits: Iterable[TextEdit], start: int, end: int) -> str:
+    """The text between two offsets with sorted edits. Raises :class:`LayoutError` where two of them meet."""
+    parts: list[str] = []
+    for edit in edits:
+        if edit.start < start:
+            raise LayoutError("two changes meet in one place")
+        parts += (text[start : edit.start], edit.new)
+        start = edit.end
+    return "".join((*parts, text[start:end]))
 
 
 def transform_lines(
