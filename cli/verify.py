@@ -15,6 +15,7 @@ from backpop.cli.exits import Exit, exit_status
 from backpop.cli.formats import Format, Output, Stopwatch
 from backpop.cli.selection import Selection
 from backpop.codemods.ask import Failure, Subject, source_roots
+from backpop.codemods.plan.model import Report
 from backpop.codemods.run import Outcome, to_back_populates
 from backpop.codemods.verify import Proof, SetAside, Verification, prove
 
@@ -193,9 +194,7 @@ def _setup(given: str | None) -> str | None:
 
 def _lines(one: SetAside) -> Iterator[str]:
     """What is not proved, and why, as text."""
-    from backpop.codemods.plan.to_back_populates import report_at
-
-    report = report_at(one.conversions[0].site, one.code, "")
+    report = Report.at(one.conversions[0].site, one.code, "")
     titles = ", ".join(conversion.title for conversion in one.conversions)
     yield printable(f"{shown(report.path)}:{report.line}:{report.column}: {one.code} {titles}")
     for text in [str(difference) for difference in one.differences] or [one.detail]:

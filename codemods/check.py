@@ -11,7 +11,6 @@ from backpop.codemods.link import Project
 from backpop.codemods.plan.forward import recognise
 from backpop.codemods.plan.model import Refused, Report
 from backpop.codemods.plan.pairs import find_pairs
-from backpop.codemods.plan.to_back_populates import report_at
 from backpop.codemods.read import BACKREFS, PAIRS
 from backpop.codemods.run import Settings, ignores_of, read
 
@@ -57,14 +56,14 @@ def _backrefs(project: Project, modules: Sequence[Module]) -> Iterator[Report]:
         try:
             for forward in recognise(project, site):
                 made = f"{forward.target.name}.{forward.backref.name}"
-                yield report_at(site, "BP003", f"{made}, by {forward.source.name}.{forward.name}")
+                yield Report.at(site, "BP003", f"{made}, by {forward.source.name}.{forward.name}")
         except Refused as refused:
-            yield report_at(site, refused.code, refused.detail)
+            yield Report.at(site, refused.code, refused.detail)
         except RecursionError:
-            yield report_at(site, "BP602", "it is nested too deeply")
+            yield Report.at(site, "BP602", "it is nested too deeply")
 
 
 def _one_sided(project: Project, modules: list[Module]) -> Iterator[Report]:
     for side, refused in find_pairs(project, modules).alone:
         if refused.code in _ONE_SIDED:
-            yield report_at(side.site, refused.code, refused.detail)
+            yield Report.at(side.site, refused.code, refused.detail)

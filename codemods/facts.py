@@ -293,9 +293,9 @@ class Module:
         return None
 
 
-def read_at_once(stmt: ast.stmt) -> Iterator[str]:
-    """Names that a statement of a class body reads while the body runs (functions run later)."""
-    waiting: list[ast.AST] = [stmt]
+def read_at_once(code: ast.stmt | ast.expr) -> Iterator[str]:
+    """Names that a piece of a class body reads while the body runs (functions run later)."""
+    waiting: list[ast.AST] = [code]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -312,6 +312,11 @@ def first_line(stmt: ast.stmt) -> int:
     """The first line of a statement, its decorators included."""
     decorators: list[ast.expr] = getattr(stmt, "decorator_list", [])
     return min([stmt.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def callee(expr: ast.expr) -> ast.expr:
+    """What is called, where something is: ``registry.mapped`` of the decorator ``@registry.mapped()``."""
+    return expr.func if isinstance(expr, ast.Call) else expr
 
 
 def last_name(func: ast.expr) -> str:

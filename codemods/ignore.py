@@ -14,7 +14,6 @@ from backpop.codemods.facts import Module, Site
 from backpop.codemods.link import Project
 from backpop.codemods.plan.model import Collapse, Conversion, Plan, Report
 from backpop.codemods.plan.policy import ALL, FileRule
-from backpop.codemods.plan.to_back_populates import report_at
 
 _COMMENT = re.compile(r"#\s*backpop:\s*ignore(?![\w-])(?:\s*\[([^\]]*)\])?")
 
@@ -38,9 +37,9 @@ class Ignores:
         for conversion in plan.conversions:
             # a pair is nothing that a code stands for: only a comment without codes keeps it
             if isinstance(conversion, Collapse):
-                reports = [report_at(site, "", "") for site in (conversion.removed, conversion.site)]
+                reports = [Report.at(site, "", "") for site in (conversion.removed, conversion.site)]
             else:
-                reports = [report_at(conversion.site, "BP003", "")]
+                reports = [Report.at(conversion.site, "BP003", "")]
             if any(map(self.keeps, reports)):
                 kept.append(reports[0]._replace(code="BP005", detail=conversion.title))
             else:

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import chain, takewhile
 from typing import NamedTuple, TypeVar, cast
 
-from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, last_name
+from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, callee, last_name
 from backpop.codemods.files import Files, classes, tables
 from backpop.codemods.imperative import Mappings
 from backpop.codemods.layout import Layout, Tree
@@ -40,7 +40,7 @@ _NO_ROOT = {
 _ROOT_CLASSES = {"DeclarativeBase", "DeclarativeBaseNoMeta"}
 _ROOT_MAKERS = {"declarative_base", "automap_base", "generate_base"}
 _MAPPED_LATER = {"DeferredReflection", "AutomapBase", "automap_base"}
-_COLUMN_MAKERS = {"Column", "mapped_column", "relationship"}
+ATTRIBUTE_MAKERS = {"Column", "mapped_column", "relationship"}
 _MAPPED_DECORATORS = {"mapped", "mapped_as_dataclass"}
 
 
@@ -431,7 +431,7 @@ class Project:
     def _find_roots(self, made: ClassInfo) -> Iterator[Root]:
         node = made.node
         for decorator in node.decorator_list:
-            func = decorator.func if isinstance(decorator, ast.Call) else decorator
+            func = callee(decorator)
             if isinstance(func, ast.Attribute) and func.attr in _MAPPED_DECORATORS:
                 yield Root(self.resolve(func.value, made.scope) or ast.unparse(func.value), sure=True)
             target = self.resolve(func, made.scope)
@@ -450,8 +450,7 @@ class Project:
                 elif base.name not in _NO_ROOT and not _of_stdlib(base.name):
                     yield Root(base, sure=False)
             elif isinstance(base, Value):
-                func = base.expr.func if isinstance(base.expr, ast.Call) else base.expr
-                yield Root(base, sure=last_name(func) in _ROOT_MAKERS)
+                yield Root(base, sure=last_name(callee(base.expr)) in _ROOT_MAKERS)
             elif isinstance(base, Attribute):
                 yield Root(base, sure=base.name == "Model")
             elif isinstance(base, Opaque):
@@ -478,7 +477,7 @@ class Project:
                 for name in ("__tablename__", "__table__", "__mapper_args__")
             )
             or any(
-                isinstance(member.value, ast.Call) and last_name(member.value.func) in _COLUMN_MAKERS
+                isinstance(member.value, ast.Call) and last_name(member.value.func) in ATTRIBUTE_MAKERS
                 for one in (made, *self.ancestors(made))
                 for member in one.members
             )
@@ -518,7 +517,7 @@ class Project:
         """Whether assigning a relationship to an attribute of a mapped class makes it one of its mapper."""
         line = (made, *self.ancestors(made))
         return self.mapped_later(made) is None and not any(
-            last_name(decorator.func if isinstance(decorator, ast.Call) else decorator) in _MAPPED_DECORATORS
+            last_name(callee(decorator)) in _MAPPED_DECORATORS
             for one in line
             for decorator in one.node.decorator_list
         )

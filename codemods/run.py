@@ -90,7 +90,6 @@ class Outcome:
         write_changes(self.changes)
 
     def _of(self, conversions: Sequence[Conversion], refused: dict[Site, tuple[str, str]]) -> Outcome:
-        from backpop.codemods.plan.to_back_populates import report_at
 
         changes: tuple[FileChange, ...] = ()
         if conversions and self.project is not None:
@@ -100,7 +99,7 @@ class Outcome:
             changes = rewritten.changes
             refused |= {site: ("BP602", detail) for site, detail in rewritten.failures.items()}
         changed = {str(change.path) for change in changes}
-        refusals = [report_at(site, code, detail) for site, (code, detail) in refused.items()]
+        refusals = [Report.at(site, code, detail) for site, (code, detail) in refused.items()]
         left = {(report.path, report.line, report.column) for report in refusals}
         return replace(
             self,

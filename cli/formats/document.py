@@ -15,7 +15,6 @@ from backpop.codemods.check import Findings
 from backpop.codemods.codes import CODES
 from backpop.codemods.edits import FileChange
 from backpop.codemods.plan.model import Report
-from backpop.codemods.plan.to_back_populates import report_at
 from backpop.codemods.review import Pair, Part, Review, replacements
 from backpop.codemods.run import Outcome
 from backpop.codemods.verify import SetAside, Verification
@@ -101,7 +100,7 @@ class Documents:
             "notes": list(verification.notes),
             "set_aside": [
                 {
-                    **self._report(report_at(one.conversions[0].site, one.code, one.detail)),
+                    **self._report(Report.at(one.conversions[0].site, one.code, one.detail)),
                     "pairs": [conversion.title for conversion in one.conversions],
                     "differences": [difference._asdict() for difference in one.differences],
                 }
@@ -136,7 +135,7 @@ class Documents:
         }
 
     def _conversion(self, review: Review) -> _Json:
-        at = report_at(review.site, "", "")
+        at = Report.at(review.site, "", "")
         return {
             "file": relative(at.path, self.root),
             "line": at.line,

@@ -14,7 +14,6 @@ from backpop.codemods.edits import FileChange
 from backpop.codemods.facts import Site
 from backpop.codemods.plan.model import Report
 from backpop.codemods.plan.policy import Style
-from backpop.codemods.plan.to_back_populates import report_at
 from backpop.codemods.review import Review
 from backpop.codemods.run import Outcome
 from backpop.codemods.verify import SetAside, Verification
@@ -92,7 +91,7 @@ def of_conversion(
         titles.setdefault(conversion.site, []).append(conversion.title)
     judged = {review.site: review for review in reviews}
     for site, named in titles.items():
-        at, review = report_at(site, "", ""), judged.get(site)
+        at, review = Report.at(site, "", ""), judged.get(site)
         yield Finding(
             Level.WARNING,
             _CONVERSIONS[command],
@@ -133,7 +132,7 @@ def of_audit(entries: Iterable[Entry]) -> Iterator[Finding]:
 def of_set_aside(aside: Iterable[SetAside]) -> Iterator[Finding]:
     """What is not proved of a conversion."""
     for one in aside:
-        yield _of_report(report_at(one.conversions[0].site, one.code, one.detail), Level.ERROR)
+        yield _of_report(Report.at(one.conversions[0].site, one.code, one.detail), Level.ERROR)
 
 
 def of_verification(verification: Verification) -> Iterator[Finding]:

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from enum import Enum
 
-from backpop.codemods.facts import ClassInfo, Hint, Module, is_mapped, last_name, unquoted
-from backpop.codemods.link import Attribute, External, Opaque, Project, Value
+from backpop.codemods.facts import ClassInfo, Hint, Module, callee, is_mapped, last_name, unquoted
+from backpop.codemods.link import ATTRIBUTE_MAKERS, Attribute, External, Opaque, Project, Value
 from backpop.codemods.plan.direction import Direction, direction_of, may_be_none
 from backpop.codemods.plan.factory import SQLMODEL
 from backpop.codemods.plan.forward import Forward, annotated_class
@@ -24,7 +24,6 @@ from backpop.codemods.plan.policy import Annotate
 
 _LAZY = {"dynamic": "DynamicMapped", "write_only": "WriteOnlyMapped"}
 _COLLECTIONS = {"list": "List", "set": "Set"}  # and their older names in typing
-_MAPPED_BY = {"Column", "mapped_column", "relationship"}
 # What only SQLAlchemy 2 has: before, an annotation said nothing to it.
 _MODERN = ("mapped_column", "DeclarativeBase", "DynamicMapped", "WriteOnlyMapped")
 
@@ -95,7 +94,7 @@ def _unannotated(project: Project, module: Module) -> int:
     """How many columns and relationships of a module have no annotation."""
     members = (member for made in module.classes for member in made.members if member.annotation is None)
     return sum(
-        isinstance(member.value, ast.Call) and last_name(member.value.func) in _MAPPED_BY
+        isinstance(member.value, ast.Call) and last_name(member.value.func) in ATTRIBUTE_MAKERS
         for member in members
     )
 
@@ -275,7 +274,7 @@ def is_dataclass(project: Project, made: ClassInfo) -> bool:
 
 
 def _makes_dataclass(project: Project, made: ClassInfo, decorator: ast.expr) -> bool:
-    func = decorator.func if isinstance(decorator, ast.Call) else decorator
+    func = callee(decorator)
     found = project.resolve(func, made.scope)
     text = ast.unparse(func)
     if isinstance(found, External):

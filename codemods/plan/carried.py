@@ -13,7 +13,7 @@ from backpop.codemods.link import Project
 from backpop.codemods.plan.annotate import Shape, said
 from backpop.codemods.plan.direction import Direction, direction_of
 from backpop.codemods.plan.joins import mirrored
-from backpop.codemods.plan.model import Refused
+from backpop.codemods.plan.model import Refused, parsed
 from backpop.codemods.plan.move import LATE, Mover, NotAStringError
 from backpop.codemods.plan.pairs import Side
 from backpop.codemods.plan.policy import Policy
@@ -147,10 +147,6 @@ def mover_between(project: Project, side: Side, other: Side) -> Mover:
     module = other.owner.module
     quote = module.source.quote(other.owner.node, module.tree)
     return Mover(project, side.owner, other.owner, quote, stmt=side.site.stmt)
-
-
-def parsed(text: str) -> ast.expr:
-    return ast.parse(f"({text}\n)", mode="eval").body
 
 
 def canonical(mover: Mover, key: str, value: ast.expr) -> str:

@@ -18,7 +18,7 @@ from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.factory import SQLMODEL, Factory, factory_of, sqlmodel_arguments
 from backpop.codemods.plan.forward import Forward, find_target, named_target
 from backpop.codemods.plan.forwarding import meanings
-from backpop.codemods.plan.model import Form, Refused, Spot
+from backpop.codemods.plan.model import Form, Refused, Spot, parsed
 from backpop.codemods.plan.move import Mover
 from backpop.codemods.plan.place import relationship_calls
 from backpop.codemods.plan.reverse import reverse_of
@@ -98,13 +98,6 @@ def _attributes(
                 yield value, None, Spot.entry(mapping.call)
 
 
-def _is_relationship(project: Project, target: ClassInfo, call: ast.Call, spot: Spot) -> bool:
-    if spot.form is Form.BODY:
-        return any(one is call for one, _ in relationship_calls(project, target))
-    found = project.resolve_all(call.func, spot.scope)
-    return any(factory_of(project, one) is not None for one in found)
-
-
 def _factory(project: Project, target: ClassInfo, call: ast.Call, spot: Spot) -> Factory | None:
     """What makes a relationship of the target."""
     if spot.form is Form.BODY:
@@ -179,7 +172,7 @@ def _differences(
 ) -> Iterator[str]:
     """What tells a relationship of the target from what the backref would make, for people."""
     wanted: Given = {
-        argument.keyword: ast.parse(f"({argument.text}\n)", mode="eval").body
+        argument.keyword: parsed(argument.text)
         for argument in reverse_of(project, forward, spot).arguments
         if argument.keyword not in {None, "back_populates"}
     }

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from backpop.codemods.facts import Definition, Scope
+from backpop.codemods.facts import Definition, Scope, callee
 from backpop.codemods.link import External, Opaque, Project, Resolved, Value, settled
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 
@@ -119,7 +119,7 @@ def _through_function(
         return None
     drop = scope.kind == "class"
     for decorator in function.decorator_list:
-        found = project.resolve(decorator.func if isinstance(decorator, ast.Call) else decorator, scope)
+        found = project.resolve(callee(decorator), scope)
         if found == External("builtins.staticmethod"):
             drop = False
         elif found not in {External("functools.wraps"), External("builtins.classmethod")}:

@@ -16,11 +16,12 @@ from backpop.codemods.facts import ClassInfo, Hint, MapperCall, Module, Scope, S
 @cache
 def names_in(text: str) -> frozenset[str]:
     """The bare names that an expression reads."""
-    return frozenset(node.id for node in ast.walk(_parsed(text)) if isinstance(node, ast.Name))
+    return frozenset(node.id for node in ast.walk(parsed(text)) if isinstance(node, ast.Name))
 
 
-def _parsed(text: str) -> ast.stmt:
-    return ast.parse(f"({text}\n)").body[0]
+def parsed(text: str) -> ast.expr:
+    """The syntax of an expression, which may span lines."""
+    return ast.parse(f"({text}\n)", mode="eval").body
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:
@@ -46,6 +47,14 @@ class Report(NamedTuple):
     column: int
     code: str
     detail: str
+
+    @classmethod
+    def at(cls, site: Site, code: str, detail: str) -> Report:
+        """A report on a site, placed at its ``backref`` or ``back_populates`` argument."""
+        source = site.scope.module.source
+        place = site.keyword("backref") or site.keyword("back_populates") or site.node
+        line, column = source.position(source.span(place)[0])
+        return cls(source.path, line, column, code, detail)
 
 
 class Import(NamedTuple):
@@ -153,7 +162,7 @@ class Reverse(NamedTuple):
 
     def reads_at_once(self) -> set[str]:
         """The bare names that are read while a class body with it runs."""
-        return {name for text in self._texts() for name in read_at_once(_parsed(text))}
+        return {name for text in self._texts() for name in read_at_once(parsed(text))}
 
     def _texts(self) -> list[str]:
         return [self.factory, *(argument.text.strip() for argument in self.arguments)]

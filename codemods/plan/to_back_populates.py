@@ -33,10 +33,10 @@ def plan_to_back_populates(
         try:
             forwards = recognise(project, site)
         except Refused as refused:
-            refusals.append(report_at(site, refused.code, refused.detail))
+            refusals.append(Report.at(site, refused.code, refused.detail))
             continue
         except TOO_DEEP:
-            refusals.append(report_at(site, "BP602", "it is nested too deeply"))
+            refusals.append(Report.at(site, "BP602", "it is nested too deeply"))
             continue
         sites.append((site, forwards))
         for forward in forwards:
@@ -49,9 +49,9 @@ def plan_to_back_populates(
                 check_unnamed(project, forward)
             planned[site] = [_convert(project, forward, annotate, placement) for forward in forwards]
         except Refused as refused:
-            refusals.append(report_at(site, refused.code, refused.detail))
+            refusals.append(Report.at(site, refused.code, refused.detail))
         except TOO_DEEP:
-            refusals.append(report_at(site, "BP602", "it is nested too deeply"))
+            refusals.append(Report.at(site, "BP602", "it is nested too deeply"))
     conversions, hiding = _arranged(planned)
     if hiding:
         forwards_at = dict(sites)
@@ -60,7 +60,7 @@ def plan_to_back_populates(
                 planned[site] = _after_source(project, forwards_at[site], annotate, placement)
             except Refused:
                 del planned[site]
-                refusals.append(report_at(site, "BP505", f"{one.reverse_name} in {one.target.name}"))
+                refusals.append(Report.at(site, "BP505", f"{one.reverse_name} in {one.target.name}"))
         conversions, _ = _arranged(planned)
     notes = [*_notes(project, conversions), *(_readers(project, modules) if conversions else ())]
     return Plan(tuple(conversions), tuple(sorted(refusals)), tuple(sorted(notes)))
@@ -168,14 +168,6 @@ def _reverse(project: Project, forward: Forward, placement: Placement) -> Revers
     raise first or Refused("BP312", f"{forward.source.name}.{forward.name} stands in a mixin")
 
 
-def report_at(site: Site, code: str, detail: str) -> Report:
-    """A report on a site, placed at its ``backref`` or ``back_populates`` argument."""
-    source = site.scope.module.source
-    place = site.keyword("backref") or site.keyword("back_populates") or site.node
-    line, column = source.position(source.span(place)[0])
-    return Report(source.path, line, column, code, detail)
-
-
 def _notes(project: Project, conversions: list[Expansion]) -> list[Report]:
     """A note for each module of targets that may come to be used without the sources that they now need, and
     one for each reverse that is not annotated in a typed class."""
@@ -185,7 +177,7 @@ def _notes(project: Project, conversions: list[Expansion]) -> list[Report]:
         if source is not target and not project.is_imported_with(target, source):
             needed[target].setdefault(source, conversion)
     notes = [
-        report_at(one.site, code, f"{one.title}: {detail}")
+        Report.at(one.site, code, f"{one.title}: {detail}")
         for one in conversions
         for code, detail in (one.reverse.notes if one.reverse is not None else ())
     ]

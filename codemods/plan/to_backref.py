@@ -22,7 +22,6 @@ from backpop.codemods.plan.carried import (
     given_arguments,
     mover_between,
     needed_options,
-    parsed,
     way_of,
 )
 from backpop.codemods.plan.direction import Direction
@@ -34,12 +33,13 @@ from backpop.codemods.plan.model import (
     Import,
     Plan,
     Refused,
+    Report,
+    parsed,
 )
 from backpop.codemods.plan.move import LATE, Moved, NotAStringError, free_names, quoted
 from backpop.codemods.plan.pairs import Pairs, Side, find_pairs, member_site
 from backpop.codemods.plan.policy import Keep, Policy
 from backpop.codemods.plan.reverse import reverse_of
-from backpop.codemods.plan.to_back_populates import report_at
 
 # The statement of a side says or does more than make the relationship: that of the other side may not.
 _HOLDS_MORE = frozenset({"BP807", "BP811"})
@@ -48,16 +48,16 @@ _HOLDS_MORE = frozenset({"BP807", "BP811"})
 def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> Plan:
     """Plan what becomes of every relationship with ``back_populates`` in ``modules``."""
     found = find_pairs(project, modules)
-    reports = [report_at(site, refused.code, refused.detail) for site, refused in found.unread]
+    reports = [Report.at(site, refused.code, refused.detail) for site, refused in found.unread]
     conversions: list[Collapse] = []
     for side, refused in found.alone:
         try:
             conversion = _finished(project, side)
         except Refused as other:
-            reports.append(report_at(side.site, other.code, other.detail))
+            reports.append(Report.at(side.site, other.code, other.detail))
             continue
         if conversion is None:
-            reports.append(report_at(side.site, refused.code, refused.detail))
+            reports.append(Report.at(side.site, refused.code, refused.detail))
         else:
             conversions.append(conversion)
     for pair in found.pairs:
@@ -66,9 +66,9 @@ def plan_to_backref(project: Project, modules: list[Module], policy: Policy) -> 
             kept, removed = choose(project, pair, policy)
             conversions.append(_collapse_either(project, found, kept, removed, policy))
         except Refused as refused:
-            reports.append(report_at(removed.site, refused.code, refused.detail))
+            reports.append(Report.at(removed.site, refused.code, refused.detail))
         except TOO_DEEP:
-            reports.append(report_at(removed.site, "BP602", "it is nested too deeply"))
+            reports.append(Report.at(removed.site, "BP602", "it is nested too deeply"))
     conversions.sort(key=lambda one: (one.home.path, one.site.stmt.lineno))
     notes = [report for report in reports if report.code.startswith("BP9")]
     return Plan(
