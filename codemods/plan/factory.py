@@ -190,7 +190,18 @@ def _may_be_factory(project: Project, resolved: Resolved, depth: int = 3) -> boo
     if any(factory_of(project, one) is not None for one in inner):
         return True
     called = [one for one in inner if isinstance(one, Opaque | Value)]
-    return depth > 0 and any(_may_be_factory(project, one, depth - 1) for one in called)
+    if depth > 0 and any(_may_be_factory(project, one, depth - 1) for one in called):
+        return True
+    return None if any(_passes_on(project, node, scope) for node in ast.walk(body)) else False
+
+
+def _passes_on(project: Project, node: ast.AST, scope: Scope) -> bool:
+    """Whether a call gives what may be a backref to something that is not known: ``cls.make(**kwargs)``."""
+    return (
+        isinstance(node, ast.Call)
+        and any(one.arg in {None, "backref"} for one in node.keywords)
+        and not project.resolve_all(node.func, scope)
+    )
 
 
 def factory_of(project: Project, resolved: Resolved) -> Factory | None:
