@@ -23,6 +23,7 @@ from backpop.cli.options import (
     Factories,
     Gitignore,
     Interactive,
+    Jobs,
     LineLength,
     OutputFile,
     OutputFormat,
@@ -102,6 +103,7 @@ def to_back_populates(
     gitignore: Gitignore = True,
     stdin_filename: StdinFilename = None,
     factories: Factories = None,
+    jobs: Jobs = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     output_format: OutputFormat = Format.TEXT,
@@ -126,7 +128,7 @@ def to_back_populates(
     _check_modes(output_format, paths, write=write, interactive=interactive, check=check)
     status = convert(
         Options(
-            selection=selection(paths, exclude, per_file_ignores, gitignore, factories, stdin_filename),
+            selection=selection(paths, exclude, per_file_ignores, gitignore, factories, jobs, stdin_filename),
             write=write or interactive,
             interactive=interactive,
             report=report,
@@ -138,7 +140,14 @@ def to_back_populates(
             quiet=quiet,
             color=color,
             verifying=_verifying(
-                ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
+                ctx,
+                _asked(ctx, verify),
+                verify_pattern,
+                python,
+                verify_setup,
+                verify_timeout,
+                verify_alone,
+                jobs,
             ),
             output=_output(output_format, output, write=write or interactive),
             annotate=annotate,
@@ -177,6 +186,7 @@ def to_backref(
     gitignore: Gitignore = True,
     stdin_filename: StdinFilename = None,
     factories: Factories = None,
+    jobs: Jobs = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     output_format: OutputFormat = Format.TEXT,
@@ -203,7 +213,7 @@ def to_backref(
     _check_modes(output_format, paths, write=write, interactive=interactive, check=check)
     status = convert(
         Options(
-            selection=selection(paths, exclude, per_file_ignores, gitignore, factories, stdin_filename),
+            selection=selection(paths, exclude, per_file_ignores, gitignore, factories, jobs, stdin_filename),
             write=write or interactive,
             interactive=interactive,
             report=report,
@@ -214,7 +224,14 @@ def to_backref(
             quiet=quiet,
             color=color,
             verifying=_verifying(
-                ctx, _asked(ctx, verify), verify_pattern, python, verify_setup, verify_timeout, verify_alone
+                ctx,
+                _asked(ctx, verify),
+                verify_pattern,
+                python,
+                verify_setup,
+                verify_timeout,
+                verify_alone,
+                jobs,
             ),
             policy=Policy(keep, options, many_to_many, drop_annotations),
             output=_output(output_format, output, write=write or interactive),
@@ -235,6 +252,7 @@ def check(
     gitignore: Gitignore = True,
     stdin_filename: StdinFilename = None,
     factories: Factories = None,
+    jobs: Jobs = None,
     verbose: Verbose = False,
     quiet: Quiet = False,
     output_format: OutputFormat = Format.TEXT,
@@ -248,7 +266,7 @@ def check(
     from backpop.cli.check import Options, run
     from backpop.cli.selection import selection
 
-    files = selection(paths, exclude, per_file_ignores, gitignore, factories, stdin_filename)
+    files = selection(paths, exclude, per_file_ignores, gitignore, factories, jobs, stdin_filename)
     status = run(Options(files, require_pairs, verbose, quiet, Output(output_format, output)))
     raise typer.Exit(int(status))
 
@@ -266,6 +284,7 @@ def audit(
     output_format: OutputFormat = Format.TEXT,
     output: OutputFile = None,
     factories: Factories = None,
+    jobs: Jobs = None,
 ) -> None:
     """List the relationships: how they are paired, and how the guidance would have them.
 
@@ -275,7 +294,7 @@ def audit(
     from backpop.cli.audit import Options, run
     from backpop.cli.selection import selection
 
-    chosen = selection(paths, exclude, per_file_ignores, gitignore, factories, stdin_filename)
+    chosen = selection(paths, exclude, per_file_ignores, gitignore, factories, jobs, stdin_filename)
     status = run(Options(chosen, tuple(style or ()), Output(output_format, output)))
     raise typer.Exit(int(status))
 
@@ -327,6 +346,7 @@ def verify(
     per_file_ignores: PerFileIgnores = None,
     gitignore: Gitignore = True,
     factories: Factories = None,
+    jobs: Jobs = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only print differences and errors.")] = False,
     output_format: OutputFormat = Format.TEXT,
     output: OutputFile = None,
@@ -352,13 +372,15 @@ def verify(
     names = names or (ctx.default_map or {}).get("verify", [])
     if not names:
         raise typer.BadParameter("name at least one module to import")
-    verifying = _verifying(ctx, names, verify_pattern, python, verify_setup, verify_timeout, verify_alone)
+    verifying = _verifying(
+        ctx, names, verify_pattern, python, verify_setup, verify_timeout, verify_alone, jobs
+    )
     assert verifying is not None
     paths = tuple(Path(argument) for argument in given if is_path(argument))
     status = run(
         Options(
             verifying=verifying,
-            selection=selection(paths, exclude, per_file_ignores, gitignore, factories),
+            selection=selection(paths, exclude, per_file_ignores, gitignore, factories, jobs),
             against=against,
             quiet=quiet,
             output=Output(output_format, output),
@@ -408,11 +430,13 @@ def _verifying(
     setup: str | None,
     timeout: float,
     alone: bool,
+    jobs: int | None,
 ) -> Verifying | None:
     if not modules:
         if any(is_given(ctx, name) for name in ("verify_pattern", "verify_setup", "python")):
             raise typer.BadParameter("there is nothing to verify without --verify MODULE")
         return None
+    from backpop.cli.selection import processes
     from backpop.cli.verify import Verifying, command
 
     try:
@@ -426,6 +450,7 @@ def _verifying(
         setup=setup,
         timeout=timeout,
         alone=alone,
+        jobs=processes(jobs),
     )
 
 

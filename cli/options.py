@@ -77,6 +77,17 @@ Factories = Annotated[
         metavar="NAME",
     ),
 ]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        "-j",
+        min=1,
+        show_default=False,
+        help="Processes at a time, where several are faster: to read thousands of files, and to verify "
+        "modules alone. As many as there are processors, up to 8, if not given.",
+    ),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also print every note.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No summary, no notes.")]
 Verify = Annotated[

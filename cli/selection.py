@@ -33,7 +33,8 @@ class Selection(NamedTuple):
     exclude: tuple[str, ...]
     per_file_ignores: tuple[FileRule, ...]
     gitignore: bool
-    factories: tuple[str, ...] = ()
+    factories: tuple[str, ...]
+    jobs: int
 
     def settings(
         self,
@@ -54,6 +55,7 @@ class Selection(NamedTuple):
             folder=folder_of(start) or Path.cwd(),
             gitignore=self.gitignore,
             factories=self.factories,
+            jobs=self.jobs,
             writing=writing,
             annotate=annotate,
             placement=placement,
@@ -68,6 +70,7 @@ def selection(
     per_file_ignores: Sequence[str] | None,
     gitignore: bool,
     factories: Sequence[str] | None,
+    jobs: int | None,
     stdin_filename: Path | None = None,
 ) -> Selection:
     """What the parameters of a command say; the current folder without any path."""
@@ -79,7 +82,13 @@ def selection(
         if stdin_filename is None:
             raise typer.BadParameter("- is a file from stdin: say which with --stdin-filename")
         stdin = stdin_filename
-    return Selection(on_disk, stdin, tuple(exclude or ()), rules, gitignore, tuple(factories or ()))
+    named = tuple(factories or ())
+    return Selection(on_disk, stdin, tuple(exclude or ()), rules, gitignore, named, processes(jobs))
+
+
+def processes(jobs: int | None) -> int:
+    """How many processes a run may use at a time, where ``--jobs`` says so or does not."""
+    return jobs or min(os.cpu_count() or 1, 8)
 
 
 def file_rule(text: str) -> FileRule:

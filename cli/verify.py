@@ -30,6 +30,7 @@ class Verifying:
     setup: str | None
     timeout: float
     alone: bool
+    jobs: int
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _subject(verifying: Verifying, files: Iterable[Path]) -> Subject:
         environment={"PYTHONHASHSEED": "0", **os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         timeout=verifying.timeout,
         alone=verifying.alone,
-        jobs=min(os.cpu_count() or 1, 8),
+        jobs=verifying.jobs,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import builtins
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 
@@ -84,7 +84,7 @@ def sources_of(name: str) -> Extract:
 
 
 # What most runs ask for: names of classes, of tables, and who imports what a conversion no longer needs.
-_KINDS: tuple[Extract, ...] = (classes, tables, sources_of("backref"))
+KINDS: tuple[Extract, ...] = (classes, tables, sources_of("backref"))
 
 
 def _originals(names: set[bytes], data: bytes) -> set[bytes]:
@@ -126,8 +126,9 @@ class Files:
         self._kept: dict[str, bytes] = {}
         self._room = _KEPT
         self._others: list[str] = []
-        self._of_kept: dict[Extract, Index] = {}
-        self._of_others: dict[Extract, Index] = {}
+        self._held: dict[Extract, Index] = {}
+        self._surveyed: list[str] = []
+        self._of_surveyed: dict[Extract, Index] = {kind: {} for kind in KINDS}
 
     def add(self, path: str, data: bytes) -> None:
         """Take a file that was read."""
@@ -137,6 +138,13 @@ class Files:
         else:
             self._others.append(path)
 
+    def add_surveyed(self, paths: Sequence[str], held: Sequence[Index]) -> None:
+        """Take files that another process has read, and what they hold of each of the ``KINDS``."""
+        self._surveyed += paths
+        for index, part in zip(self._of_surveyed.values(), held, strict=True):
+            for name, holders in part.items():
+                index[name] = index[name] + holders if name in index else holders
+
     def data(self, path: str) -> bytes | None:
         """The bytes of a file, None if it cannot be read."""
         found = self._kept.get(path)
@@ -144,23 +152,25 @@ class Files:
 
     def where(self, wanted: Callable[[bytes], bool]) -> list[str]:
         """The files whose bytes are as wanted, sorted."""
-        return sorted(path for path, data in chain(self._kept.items(), self._read_others()) if wanted(data))
+        everything = chain(self._kept.items(), self._again(self._others), self._again(self._surveyed))
+        return sorted(path for path, data in everything if wanted(data))
 
     def holding(self, kind: Extract, name: str) -> list[str]:
-        """The files that hold a name of some kind."""
-        if kind not in self._of_kept:
-            self._of_kept |= _indexes([kind], self._kept.items())
-        if kind not in self._of_others:
-            kinds = {kind, *_KINDS} - self._of_others.keys()  # one more reading does for all of them
-            self._of_others |= _indexes(kinds, self._read_others())
+        """The files that hold a name of some kind, sorted."""
+        if kind not in self._held:
+            usual = kind in KINDS
+            # one more reading of what is not kept does for all of the usual kinds
+            kinds = [one for one in KINDS if one not in self._held] if usual and self._others else [kind]
+            again = self._others if usual else [*self._others, *self._surveyed]
+            self._held |= indexes(kinds, chain(self._kept.items(), self._again(again)))
         key = name.encode()
-        return [*self._of_kept[kind].get(key, ()), *self._of_others[kind].get(key, ())]
+        return sorted((*self._held[kind].get(key, ()), *self._of_surveyed.get(kind, {}).get(key, ())))
 
-    def _read_others(self) -> Iterator[tuple[str, bytes]]:
-        return ((path, self._read(path) or b"") for path in self._others)
+    def _again(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        return ((path, self._read(path) or b"") for path in paths)
 
 
-def _indexes(kinds: Iterable[Extract], files: Iterable[tuple[str, bytes]]) -> dict[Extract, Index]:
+def indexes(kinds: Iterable[Extract], files: Iterable[tuple[str, bytes]]) -> dict[Extract, Index]:
     """What files hold of each kind."""
     found: dict[Extract, Index] = {kind: {} for kind in kinds}
     for path, data in files:

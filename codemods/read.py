@@ -72,19 +72,23 @@ Candidate = ast.Call | ast.Dict | ast.Subscript
 class Search(NamedTuple):
     """What a run looks for.
 
-    ``mentioned`` tells by its bytes whether a file may have some, ``concerns`` which nodes become sites. Each
-    of these has one of ``words`` in its text, or ``commas`` commas.
+    ``signs`` tell by its bytes whether a file may have some, ``concerns`` which nodes become sites. Each of
+    these has one of ``words`` in its text, or ``commas`` commas.
     """
 
-    mentioned: Callable[[bytes], bool]
+    signs: tuple[Callable[[bytes], bool], ...]
     concerns: Callable[[Candidate], bool]
     words: tuple[str, ...]
     commas: int = sys.maxsize
 
+    def mentioned(self, data: bytes) -> bool:
+        """Whether the bytes of a file show a sign."""
+        return any(sign(data) for sign in self.signs)
+
     def __or__(self, other: Search) -> Search:
         """What either of two looks for."""
         return Search(
-            lambda data: self.mentioned(data) or other.mentioned(data),
+            (*self.signs, *other.signs),
             lambda node: self.concerns(node) or other.concerns(node),
             (*self.words, *other.words),
             min(self.commas, other.commas),
@@ -288,14 +292,18 @@ def _concerns_backref(node: Candidate) -> bool:
     )
 
 
-BACKREFS = Search(may_hold_backref, _concerns_backref, ("backref", "**"), BACKREF_POSITION)
+BACKREFS = Search((may_hold_backref,), _concerns_backref, ("backref", "**"), BACKREF_POSITION)
 
 
 def _names_partner(node: Candidate) -> bool:
     return isinstance(node, ast.Call) and any(keyword.arg == "back_populates" for keyword in node.keywords)
 
 
-PAIRS = Search(lambda data: b"back_populates" in data, _names_partner, ("back_populates",))
+def _may_hold_pair(data: bytes) -> bool:
+    return b"back_populates" in data
+
+
+PAIRS = Search((_may_hold_pair,), _names_partner, ("back_populates",))
 
 
 def _may_be_relationship(node: Candidate) -> bool:
@@ -308,8 +316,14 @@ def _may_be_relationship(node: Candidate) -> bool:
 
 
 _FACTORIES = {"relationship", "relation", "dynamic_loader", "Relationship"}
+
+
+def _may_hold_relationship(data: bytes) -> bool:
+    return b"relation" in data or b"dynamic_loader" in data or b"backref" in data
+
+
 RELATIONSHIPS = Search(
-    lambda data: b"relation" in data or b"dynamic_loader" in data or b"backref" in data,
+    (_may_hold_relationship,),
     _may_be_relationship,
     ("elation", "dynamic_loader", "backref", "back_populates"),
 )

@@ -15,7 +15,8 @@ from backpop.codemods.facts import Site
 from backpop.codemods.plan.model import Collapse, Conversion, Plan, Report
 from backpop.codemods.plan.policy import Annotate, FileRule, Placement, Policy
 from backpop.codemods.read import BACKREFS, PAIRS, Search
-from backpop.codemods.scan import Scan, Track, module_root, scan, untracked
+from backpop.codemods.scan import Scan, module_root, scan, untracked
+from backpop.codemods.survey import Track
 
 if TYPE_CHECKING:
     from backpop.codemods.facts import Module
@@ -30,6 +31,7 @@ class Settings(NamedTuple):
     gitignore patterns, as the rules of ``per_file_ignores`` do, relative to ``folder``; where that is None,
     to each folder that is searched, or to the project's root. The files in ``given``, by absolute path, are
     part of the project with those bytes, whatever is on the disk. Reading goes through ``track``.
+    ``jobs`` is how many processes may read where there are very many files.
     ``factories`` are dotted names of functions that make a relationship as SQLAlchemy's own does.
     """
 
@@ -43,6 +45,7 @@ class Settings(NamedTuple):
     annotate: Annotate = Annotate.AUTO
     placement: Placement = Placement.AUTO
     given: Mapping[str, bytes] = MappingProxyType({})
+    jobs: int = 1
     track: Track = untracked
 
 
@@ -223,6 +226,7 @@ def read(paths: Sequence[Path], settings: Settings, search: Search) -> Reading:
         given=settings.given,
         track=settings.track,
         factories=settings.factories,
+        jobs=settings.jobs,
     )
     mentioned = scanned if scanned.mentions else None
     return Reading(len(files), found.missing, unlisted, mentioned, scanned.problems)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backpop.codemods.facts import Module
@@ -13,9 +13,7 @@ from backpop.codemods.link import Project
 from backpop.codemods.plan.model import Report
 from backpop.codemods.read import BACKREFS, Search, SyntaxUnknownError, read_module
 from backpop.codemods.source import UnreadableError, decode
-
-Track = Callable[[Sequence[str], str], Iterable[str]]
-"""Passes some files on, one by one, and may tell somebody how far that is; the text says what is done."""
+from backpop.codemods.survey import MANY, Track, read, survey
 
 
 def untracked(files: Sequence[str], _what: str) -> Iterable[str]:
@@ -46,27 +44,37 @@ def scan(
     given: Mapping[str, bytes] | None = None,
     track: Track = untracked,
     factories: Sequence[str] = (),
+    jobs: int = 1,
 ) -> Scan:
     """Read every file. ``root`` is the folder from which module names are counted.
 
     The bytes of the files in ``given`` are those, whatever is on the disk. What takes long goes through
-    ``track``. ``factories`` are dotted names of functions that make relationships.
+    ``track``. ``factories`` are dotted names of functions that make relationships. With more than one of
+    ``jobs``, as many processes read what there is of files beyond some thousands.
     """
     instead = given or {}
     mentions: list[str] = []
     problems: list[Report] = []
 
-    def read(path: str, problems: list[Report]) -> bytes | None:
-        return instead[path] if path in instead else _read(path, problems)
+    def take(path: str, problems: list[Report]) -> bytes | None:
+        return instead[path] if path in instead else read(path, problems)
 
-    found = Files(lambda path: read(path, []))
-    for path in track(files, "Reading files"):
-        data = read(path, problems)
+    found = Files(lambda path: take(path, []))
+    alone = jobs == 1 or len(files) < 2 * MANY
+    near = [path for number, path in enumerate(files) if alone or number < MANY or path in instead]
+    for path in track(near, "Reading files"):
+        data = take(path, problems)
         if data is None:
             continue
         found.add(path, data)
         if search.mentioned(data):
             mentions.append(path)
+    far = [] if alone else [path for path in files[MANY:] if path not in instead]
+    for part in survey(far, search.signs, jobs, track) if far else ():
+        found.add_surveyed(part.read, part.held)
+        mentions += part.signed
+        problems += part.problems
+    mentions.sort()
 
     def load(place: Layout) -> Module | None:
         data = found.data(place.path)
@@ -81,15 +89,6 @@ def scan(
         return None
 
     return Scan(Project(Tree(files, root), found, load, factories), mentions, problems, track)
-
-
-def _read(path: str, problems: list[Report]) -> bytes | None:
-    try:
-        with open(path, "rb", buffering=0) as file:
-            return file.read()
-    except OSError as error:
-        problems.append(Report(path, 1, 1, "BP001", error.strerror or str(error)))
-        return None
 
 
 def module_root(files: Sequence[str], git_root: str | None) -> str:
