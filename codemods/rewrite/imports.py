@@ -11,13 +11,15 @@ from typing import TypeGuard
 
 import libcst as cst
 
-from backpop.codemods.facts import Binding, Bound, Module, Scope, first_line
+from backpop.codemods.facts import Binding, Bound, Module, Scope, first_line, last_name
 from backpop.codemods.files import sources_of
 from backpop.codemods.link import External, Opaque, Project, Value
 from backpop.codemods.plan.model import Import
 from backpop.codemods.rewrite.forward import has_own_lines
 from backpop.codemods.rewrite.statements import LayoutError, TextEdit, transform_lines
 from backpop.codemods.source import Source
+
+_RELATIONSHIPS = {"relationship", "Relationship", "backref"}
 
 
 class _EditNames(cst.CSTTransformer):
@@ -436,12 +438,19 @@ def _is_text(node: ast.AST) -> TypeGuard[ast.Constant]:
 
 
 def _is_quoted(module: Module, name: str, but: Collection[ast.AST]) -> bool:
-    """Whether a string of a module, which may be an annotation, has a name in it."""
+    """Whether a string of a module, which may be an annotation, has a name in it.
+
+    The arguments of relationships are for the registry, which knows nothing of imports.
+    """
     pattern = re.compile(rf"\b{re.escape(name)}\b")
-    return any(
-        _is_text(node) and node not in but and pattern.search(str(node.value))
-        for node in ast.walk(module.tree)
-    )
+    waiting: list[ast.AST] = [module.tree]
+    while waiting:
+        node = waiting.pop()
+        if _is_text(node) and node not in but and pattern.search(str(node.value)):
+            return True
+        if not (isinstance(node, ast.Call) and last_name(node.func) in _RELATIONSHIPS):
+            waiting += ast.iter_child_nodes(node)
+    return False
 
 
 def _exported(project: Project, module: Module, name: str) -> bool:
