@@ -58,7 +58,7 @@ typecheck: $(READY)  ## Check the types of the package and of the tests
 test: lint typecheck environments  ## Lint, check types and run the tests
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-peer-suite: $(READY)  ## Convert SQLAlchemy's own ORM tests, and run them before and after (half an hour)
+peer-suite: $(READY)  ## Convert SQLAlchemy's own ORM tests, and run them before and after (some minutes)
 	@$(BIN)/python benchmarks/peer_suite.py
 
 kill: $(READY)  ## Disturb --write 500 times (RUNS=...): kill it, or with TWICE=1 start it twice
