@@ -58,7 +58,7 @@ class Package:
 
     ``modules`` are what SQLAlchemy is to map, each also by itself if ``alone``, in an environment with the
     package and what it ``requires`` beside its own ``dependencies``, or in place of them, and with these
-    variables.
+    variables; what ``exclude`` matches is not verified.
     """
 
     name: str
@@ -67,6 +67,7 @@ class Package:
     modules: Sequence[str] = ()
     alone: bool = True
     dependencies: bool = True
+    exclude: str = ""
     requires: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -205,6 +206,7 @@ def _verified(package: Package, tree: Path) -> str:
     python = _installed(package)
     command = [*BACKPOP, "verify", "--python", str(python), "--verify-timeout", "600"]
     command += [] if package.alone else ["--no-verify-alone"]
+    command += ["--exclude", package.exclude] if package.exclude else []
     home = tree.parent / "home"  # some write there when they are imported
     home.mkdir()
     environment = {**os.environ, **package.environment, "HOME": str(home)}
