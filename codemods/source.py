@@ -165,11 +165,13 @@ class Source:
 
 def _literals(node: ast.AST) -> Iterator[ast.Constant | ast.JoinedStr]:
     """The literals below a node, but for those within f-strings: Python 3.11 misplaces them."""
-    if isinstance(node, ast.Constant | ast.JoinedStr):
-        yield node
-    if not isinstance(node, ast.JoinedStr):
-        for child in ast.iter_child_nodes(node):
-            yield from _literals(child)
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, ast.Constant | ast.JoinedStr):
+            yield current
+        else:
+            waiting += ast.iter_child_nodes(current)
 
 
 def decode(path: str, data: bytes) -> Source:
