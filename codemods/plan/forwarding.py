@@ -142,8 +142,12 @@ def _leads_to(
                     other = found.binding.node
                     if other is not function and _mentions(project, other, found.binding.scope, goal):
                         return True
-                if isinstance(found, Value) and isinstance(found.expr, ast.Call | ast.Lambda):
-                    return _mentions(project, found.expr, found.scope, goal)
+                if (
+                    isinstance(found, Value)
+                    and isinstance(found.expr, ast.Call | ast.Lambda)
+                    and _mentions(project, found.expr, found.scope, goal)
+                ):
+                    return True
     return False
 
 
