@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
@@ -67,15 +67,33 @@ class Binding:
 
 @dataclass(eq=False, slots=True, repr=False)
 class Scope:
-    """A module, a class body or a function body, and the names bound in it."""
+    """A module, a class body or a function body, and the names bound in it.
+
+    ``read`` is there for a function that nobody has looked into yet: it finds what is bound in it.
+    """
 
     kind: str  # "module", "class" or "function"
     name: str
     node: ast.Module | ast.ClassDef | Definition
     module: Module
     parent: Scope | None
-    bindings: dict[str, list[Binding]] = field(default_factory=dict)
+    read: Callable[[], None] | None = None
     stars: list[Binding] = field(default_factory=list)
+    _bindings: dict[str, list[Binding]] = field(default_factory=dict)
+
+    @property
+    def bindings(self) -> dict[str, list[Binding]]:
+        """Where names are bound, by name."""
+        if self.read is not None:
+            read, self.read = self.read, None
+            read()
+        return self._bindings
+
+    def inner(self, node: ast.AST) -> Scope | None:
+        """The scope of a class or function that stands in this one; None for any other node."""
+        if self.read is not None and isinstance(node, Definition | ast.ClassDef):
+            _ = self.bindings
+        return self.module.scopes.get(node)
 
     def chain(self) -> Iterator[Scope]:
         """This scope and those around it, from the inside out."""
@@ -220,7 +238,7 @@ class Module:
     package: tuple[str, ...]  # the folders that lead to it, from the common root
     name: str  # the last part of its dotted name; "__init__" for a package
     scope: Scope = field(init=False)
-    scopes: dict[ast.AST, Scope] = field(default_factory=dict)  # of its classes and functions
+    scopes: dict[ast.AST, Scope] = field(default_factory=dict)  # of classes and functions that were read
     classes: list[ClassInfo] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
     mapper_calls: dict[Scope, list[MapperCall]] = field(default_factory=dict)
@@ -279,7 +297,7 @@ class Module:
         body = self.tree.body
         if self.source.text.isascii():  # else there are several ways to spell it
             lines = self.source.lines_with([name])
-            body = [stmt for stmt in body if _meets(lines, stmt)]
+            body = [stmt for stmt in body if meets(lines, stmt)]
         for node in (node for stmt in body for node in ast.walk(stmt)):
             if isinstance(node, ast.Name) and node.id == name:
                 yield node
@@ -376,10 +394,12 @@ def is_main(test: ast.expr) -> bool:
     return "__name__" in ast.unparse(test) and "__main__" in ast.unparse(test)
 
 
-def _meets(lines: Sequence[int], stmt: ast.stmt) -> bool:
-    """Whether one of some sorted lines belongs to a statement."""
-    at = bisect_left(lines, first_line(stmt))
-    return at < len(lines) and lines[at] <= (stmt.end_lineno or stmt.lineno)
+def meets(lines: Sequence[int], stmt: ast.stmt, part: ast.AST | None = None) -> bool:
+    """Whether one of some sorted lines belongs to a statement, or to a part of it if that has a place."""
+    first: int = getattr(part, "lineno", None) or first_line(stmt)
+    last: int = getattr(part, "end_lineno", None) or stmt.end_lineno or first
+    at = bisect_left(lines, first)
+    return at < len(lines) and lines[at] <= last
 
 
 def _run_at_import(stmt: ast.stmt) -> Iterator[ast.Call | ast.Assign]:

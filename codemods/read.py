@@ -6,8 +6,8 @@ import ast
 import re
 import sys
 import warnings
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from backpop.codemods.facts import (
@@ -23,9 +23,11 @@ from backpop.codemods.facts import (
     Scope,
     Site,
     entries,
+    first_line,
     is_type_checking,
     is_written_out,
     last_name,
+    meets,
     properties_of,
 )
 from backpop.codemods.source import Source
@@ -130,15 +132,27 @@ def read_module(source: Source, package: tuple[str, ...], name: str, search: Sea
     return module
 
 
+# What makes it necessary to look into a function: a relationship, a class, what is put on a class.
+_TELLING_WORDS = ("elation", "dynamic_loader", "setattr", "add_property", *_MAPPERS)
+_TELLING = re.compile(r"\n[ \t\f]*(?:class\b|(?!self\.|cls\.)[\w.]+\.\w+[ \t]*=(?!=))")
+
+
 class _Reader:
-    """Walks the statements of a module; looks into expressions only where something wanted may be."""
+    """Walks the statements of a module; looks into expressions only where something wanted may be.
+
+    Functions that show nothing of interest are read when something asks for the names in them.
+    """
 
     def __init__(self, module: Module, search: Search | None) -> None:
         self.module = module
         self.search = search
-        self.lines = module.source.lines_with(search.words) if search else []
+        source = module.source
+        self.lines = source.lines_with(search.words) if search else []
+        self.mapping = source.lines_with(_MAPPERS)
+        text = source.text.replace("\r", "\n")
+        telling = {source.line_of(match.end() - 1) for match in _TELLING.finditer(text)}
+        self.telling = sorted(telling.union(self.lines, source.lines_with(_TELLING_WORDS)))
         self.owners: dict[Scope, ClassInfo] = {}
-        self.maps = b"mapper" in module.source.data or b"map_imperatively" in module.source.data
 
     def block(self, stmts: Iterable[ast.stmt], scope: Scope, guard: ast.AST | None) -> None:
         for stmt in stmts:
@@ -167,7 +181,7 @@ class _Reader:
 
     def outside(self, stmt: ast.Expr | ast.Assign, scope: Scope) -> None:
         """What a statement adds to a class from outside of its body."""
-        for node in ast.walk(stmt.value) if self.maps else ():
+        for node in ast.walk(stmt.value) if meets(self.mapping, stmt) else ():
             if isinstance(node, ast.Call) and last_name(node.func) in _MAPPERS:
                 self.module.mapper_calls.setdefault(scope, []).append(MapperCall(node, stmt, scope))
         if (found := _assigned(stmt)) is not None:
@@ -187,6 +201,15 @@ class _Reader:
     def function(self, node: Definition, scope: Scope, guard: ast.AST | None) -> None:
         self.bind(Binding(Bound.DEF, node.name, node, node.lineno, scope, guard))
         inner = self.module.scopes[node] = Scope("function", node.name, node, self.module, scope)
+        if meets(self.telling, node) or (self.search and self.has_commas(self.search, node)):
+            for part in (*node.decorator_list, node.args):
+                self.scan(part, node, scope, guard)
+            self.body(node, inner)
+        else:
+            inner.read = partial(self.body, node, inner)
+
+    def body(self, node: Definition, inner: Scope) -> None:
+        """What a function binds."""
         arguments = node.args
         for arg in (
             *arguments.posonlyargs,
@@ -197,8 +220,6 @@ class _Reader:
         ):
             if arg is not None:
                 self.bind(Binding(Bound.OTHER, arg.arg, arg, arg.lineno, inner, None))
-        for part in (*node.decorator_list, node.args):
-            self.scan(part, node, scope, guard)
         self.block(node.body, inner, None)
 
     def import_(self, stmt: ast.Import | ast.ImportFrom, scope: Scope, guard: ast.AST | None) -> None:
@@ -248,33 +269,64 @@ class _Reader:
     def scan(self, root: ast.AST, stmt: ast.stmt, scope: Scope, guard: ast.AST | None) -> None:
         if self.search is None or not self.may_concern(self.search, root, stmt):
             return
-        for node, inside in _calls(root, ()):
-            if isinstance(node, Candidate) and self.search.concerns(node):
-                place, body, attribute, on = _place(node, inside, stmt, scope, guard)
+        search = self.search
+        for node, around in self.candidates(search, root, stmt):
+            if search.concerns(node):
+                place, body, attribute, on = _place(node, _outwards(around), stmt, scope, guard)
                 owner = self.owners.get(body) if body is not None else None
                 self.module.sites.append(Site(node, stmt, scope, place, owner, attribute, on))
 
+    def candidates(
+        self, search: Search, root: ast.AST, stmt: ast.stmt
+    ) -> Iterator[tuple[Candidate, _Around]]:
+        """The nodes below one that may be sites, in order."""
+        waiting: list[tuple[ast.AST, _Around]] = [(root, ())]
+        while waiting:
+            node, around = waiting.pop()
+            kind = type(node)
+            if kind in _LEAVES:
+                continue
+            long = kind in _LONG and isinstance(node, ast.expr) and (node.end_lineno or 0) > node.lineno + 2
+            if long and not self.may_concern(search, node, stmt):
+                continue
+            if isinstance(node, Candidate):
+                yield node, around
+            if kind in _AROUND:
+                around = (node, around)
+            for name in reversed(node._fields):
+                value = getattr(node, name, None)
+                if isinstance(value, list):
+                    waiting += [(one, around) for one in reversed(value) if isinstance(one, ast.AST)]
+                elif isinstance(value, ast.AST):
+                    waiting.append((value, around))
+
     def may_concern(self, search: Search, root: ast.AST, stmt: ast.stmt) -> bool:
         """Whether the text of something shows that a site may be in it."""
-        first: int = getattr(root, "lineno", stmt.lineno)
-        last: int = getattr(root, "end_lineno", None) or stmt.end_lineno or first
-        at = bisect_left(self.lines, first)
-        if at < len(self.lines) and self.lines[at] <= last:
-            return True
+        return meets(self.lines, stmt, root) or self.has_commas(search, stmt, root)
+
+    def has_commas(self, search: Search, stmt: ast.stmt, part: ast.AST | None = None) -> bool:
+        """Whether a statement, or part of it, holds as many commas as a site that has none of the words."""
         source = self.module.source
+        first: int = getattr(part, "lineno", None) or first_line(stmt)
+        last: int = getattr(part, "end_lineno", None) or stmt.end_lineno or first
         start, end = source.line_starts[first - 1], source.line_end(last)
         return end - start > search.commas and source.text.count(",", start, end) >= search.commas
 
 
-def _calls(node: ast.AST, inside: tuple[ast.AST, ...]) -> Iterator[tuple[ast.AST, tuple[ast.AST, ...]]]:
-    """Every node below, each with the calls and dictionaries around it, from the outside in."""
-    stack: list[tuple[ast.AST, tuple[ast.AST, ...]]] = [(node, inside)]
-    while stack:
-        node, inside = stack.pop()
-        yield node, inside
-        if isinstance(node, ast.Call | ast.Dict | ast.Lambda | ast.IfExp):
-            inside = (*inside, node)
-        stack.extend((child, inside) for child in reversed(list(ast.iter_child_nodes(node))))
+# The calls, dictionaries, lambdas and conditions around a node, from the inside out.
+_Around = tuple[()] | tuple[ast.AST, "_Around"]
+_AROUND = frozenset({ast.Call, ast.Dict, ast.Lambda, ast.IfExp})
+_LEAVES = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store})
+_LONG = frozenset({ast.Call, ast.Dict, ast.List, ast.Tuple})
+
+
+def _outwards(around: _Around) -> tuple[ast.AST, ...]:
+    """The same from the outside in."""
+    found: list[ast.AST] = []
+    while around:
+        node, around = around
+        found.append(node)
+    return tuple(reversed(found))
 
 
 def _concerns_backref(node: Candidate) -> bool:

@@ -177,7 +177,7 @@ def _uses(tree: ast.AST, scope: Scope, name: str) -> Iterator[tuple[ast.expr, Sc
             isinstance(node, ast.Attribute) and node.attr == name
         ):
             yield node, scope, around
-        inner = scope.module.scopes.get(node)
+        inner = scope.inner(node)
         body = getattr(node, "body", []) if inner is not None else []
         waiting += [(part, inner or scope, (*around, node)) for part in body]
         waiting += [(part, scope, (*around, node)) for part in ast.iter_child_nodes(node) if part not in body]

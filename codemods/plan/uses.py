@@ -76,7 +76,7 @@ def _attributes(
         node, scope, function = waiting.pop()
         if isinstance(node, ast.Attribute):
             yield node, scope, function
-        inner = scope.module.scopes.get(node)
+        inner = scope.inner(node)
         if isinstance(node, Definition) and inner is not None:
             now: list[ast.AST] = [*node.decorator_list, node.args]
             waiting += ((part, scope, function) for part in now)
