@@ -108,7 +108,7 @@ def convert(options: Options) -> Exit:
     done = _give(options, settings, outcome, reviews, proof, clock.seconds, written=written)
     wrong = wrong or not done
     if not failed:
-        _report(outcome, options, failed=wrong)
+        _report(outcome, options, converted=written or (options.to_stdout and done))
     found = bool((options.check and outcome.changes) or (options.strict and outcome.refusals))
     return exit_status(found=found, wrong=wrong)
 
@@ -207,19 +207,18 @@ def _say_reports(outcome: Outcome, options: Options) -> None:
         say(f"note: {code} {CODES[code].title}: {counted(count, 'place')} (--verbose lists them)")
 
 
-def _report(outcome: Outcome, options: Options, *, failed: bool) -> None:
+def _report(outcome: Outcome, options: Options, *, converted: bool) -> None:
     if options.output.format is Format.TEXT:
         _say_reports(outcome, options)
     if options.quiet:
         return
-    _summarise(outcome, options, failed=failed)
+    _summarise(outcome, options, converted=converted)
 
 
-def _summarise(outcome: Outcome, options: Options, *, failed: bool) -> None:
+def _summarise(outcome: Outcome, options: Options, *, converted: bool) -> None:
     """All of a run at one glance: what is converted, what is not and why, and what comes next."""
-    written = options.write and not failed
     files = f" in {counted(len(outcome.changes), 'file')}" if outcome.changes else ""
-    done = "converted" if written else "can be converted"
+    done = "converted" if converted else "can be converted"
     parts = [f"{counted(len(outcome.conversions), options.noun)} {done}{files}"]
     if outcome.refusals:
         parts.append(f"{len(outcome.refusals)} left as they are")
@@ -233,7 +232,7 @@ def _summarise(outcome: Outcome, options: Options, *, failed: bool) -> None:
         say(f"{count:>6}  {code} {CODES[code].title}")
     if reasons:
         say(f"Next: `backpop explain {' '.join(sorted(reasons))}` says what to do about those.")
-    if outcome.changes and not options.write and not failed:
+    if outcome.changes and not options.write:
         say("Next: the same command with --write changes the files.")
-    elif outcome.changes and written and options.verifying is None and options.policy is None:
+    elif outcome.changes and converted and options.verifying is None and options.policy is None:
         say("Next: `backpop verify MODULE --against HEAD` proves that the mappers are the same.")

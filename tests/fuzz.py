@@ -5,7 +5,7 @@
 Each input is a small project: the files of a fixture, or some of those below ``--corpus``, with a few
 mutations, mostly such as leave it Python. One process converts them all. What must hold:
 
-* nothing is raised, within ten seconds; what cannot be read is reported as BP001 or BP002;
+* nothing is raised, within ten seconds of processor time; what cannot be read is reported as BP001 or BP002;
 * every file that changes, and every halfway state, can be parsed if it could before;
 * the patch, applied by a reader of patches that shares no code with its writer, gives the new bytes;
   of every hundredth, ``git apply`` and ``write_changes`` do as well;
@@ -400,19 +400,19 @@ def _alarm(*_: object) -> None:
 
 def attempt(corpus: Corpus, seed: int, folder: Path) -> tuple[Counter[str], str]:
     """One input: what happened, and the traceback of what went wrong."""
-    signal.signal(signal.SIGALRM, _alarm)
+    signal.signal(signal.SIGPROF, _alarm)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             project = make(corpus, seed)
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            signal.alarm(SECONDS)
+            signal.setitimer(signal.ITIMER_PROF, SECONDS)
             return check(project, folder, seed), ""
     except (Exception, Hang):
         return Counter(failed=1), traceback.format_exc()
     finally:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _main() -> int:
@@ -436,9 +436,9 @@ def _main() -> int:
     with tempfile.TemporaryDirectory(prefix="backpop-fuzz-") as home:
         folder = Path(home).resolve() / "project"
         for seed in range(options.seed, options.seed + options.runs):
-            start = time.monotonic()
+            start = time.process_time()
             counted, trouble = attempt(corpus, seed, folder)
-            slowest = max(slowest, (time.monotonic() - start, seed))
+            slowest = max(slowest, (time.process_time() - start, seed))
             happened += counted
             if trouble:
                 kind = "\n".join(trouble.splitlines()[-4:])

@@ -122,6 +122,15 @@ def test_target_outside_of_the_given_paths_is_refused(tree: Path) -> None:
     assert " BP20" in done.stderr
 
 
+def test_what_was_written_is_said_to_be_whatever_else_goes_wrong(tree: Path) -> None:
+    (tree / "broken.py").write_text("backref = (", "utf-8")
+    done = backpop("to-back-populates", "--write", "--output-format", "json", "--output", "no/such", cwd=tree)
+    assert done.returncode == 2
+    assert "1 backref converted in 2 files; 1 file could not be read." in done.stderr
+    assert "cannot be written" in done.stderr
+    assert not any(b"backref=" in data for data in files_of(tree).values())
+
+
 LOCKS: dict[str, Callable[[Path], object]] = {
     "is read-only": lambda target: target.chmod(0o444),
     "has 2 hard links": lambda target: os.link(target, target.parent.parent / "elsewhere.txt"),
