@@ -294,13 +294,20 @@ class Module:
 
     def uses(self, name: str) -> Iterator[ast.Name]:
         """Every use of a bare name."""
-        body = self.tree.body
-        if self.source.text.isascii():  # else there are several ways to spell it
-            lines = self.source.lines_with([name])
-            body = [stmt for stmt in body if meets(lines, stmt)]
-        for node in (node for stmt in body for node in ast.walk(stmt)):
+        may_hold = self.may_hold(name)
+        waiting: list[ast.AST] = [self.tree]
+        while waiting:
+            node = waiting.pop()
             if isinstance(node, ast.Name) and node.id == name:
                 yield node
+            waiting += filter(may_hold, ast.iter_child_nodes(node))
+
+    def may_hold(self, name: str) -> Callable[[ast.AST], bool]:
+        """What tells of its nodes whether a name may stand in them: of a statement, by its lines."""
+        if not self.source.text.isascii():  # there are several ways to spell a name
+            return lambda node: True
+        lines = self.source.lines_with([name])
+        return lambda node: not isinstance(node, ast.stmt) or meets(lines, node)
 
     @cached_property
     def checking_block(self) -> ast.If | None:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 
-from backpop.codemods.facts import ClassInfo, Definition, Scope, Site, last_name
+from backpop.codemods.facts import ClassInfo, Definition, Module, Scope, Site, last_name
 from backpop.codemods.link import Attribute, External, Opaque, Project, Value
 from backpop.codemods.plan.evaluate import NotConstantError, class_scope, result_of
 from backpop.codemods.plan.model import Refused
@@ -92,7 +91,7 @@ def _first_mapped(project: Project, owner: ClassInfo, name: str, *, everywhere: 
     """The mapped classes that a function of a mixin is called for. Raises :class:`Refused`."""
 
     def names(made: ClassInfo) -> set[str]:
-        return {made.name} if project.is_mapped(made) else names_of_mixin(project, made)
+        return {made.name} if project.is_mapped(made) else project.once(names_of_mixin, made)
 
     heirs = project.subclasses(owner, names)
     mapped = []
@@ -144,10 +143,8 @@ def names_of_mixin(project: Project, made: ClassInfo) -> set[str]:
     waiting, names = [made.name], {made.name}
     while waiting:
         name = waiting.pop()
-        word = re.compile(rb"\b" + name.encode() + rb"\b")
-        paths = project.files.where(partial(_has, word))
-        for module in project.modules_of(paths):
-            for node, scope, around in _uses(module.tree, module.scope, name):
+        for module in project.modules_of(project.files.where(_mentions(name))):
+            for node, scope, around in _uses(module, name):
                 if made in project.resolve_all(node, scope):
                     alias = _alias(project, made, scope, node, around)
                     if alias is not None and alias not in names:
@@ -164,13 +161,16 @@ def names_of_mixin(project: Project, made: ClassInfo) -> set[str]:
     return names
 
 
-def _has(word: re.Pattern[bytes], data: bytes) -> bool:
-    return word.search(data) is not None
+def _mentions(name: str) -> Callable[[bytes], bool]:
+    word = name.encode()
+    alone = re.compile(rb"\b" + word + rb"\b")
+    return lambda data: word in data and alone.search(data) is not None
 
 
-def _uses(tree: ast.AST, scope: Scope, name: str) -> Iterator[tuple[ast.expr, Scope, tuple[ast.AST, ...]]]:
+def _uses(module: Module, name: str) -> Iterator[tuple[ast.expr, Scope, tuple[ast.AST, ...]]]:
     """Every place that reads a name, or an attribute of it, with its scope and the nodes around it."""
-    waiting: list[tuple[ast.AST, Scope, tuple[ast.AST, ...]]] = [(tree, scope, ())]
+    may_hold = module.may_hold(name)
+    waiting: list[tuple[ast.AST, Scope, tuple[ast.AST, ...]]] = [(module.tree, module.scope, ())]
     while waiting:
         node, scope, around = waiting.pop()
         if (isinstance(node, ast.Name) and node.id == name and isinstance(node.ctx, ast.Load)) or (
@@ -178,9 +178,10 @@ def _uses(tree: ast.AST, scope: Scope, name: str) -> Iterator[tuple[ast.expr, Sc
         ):
             yield node, scope, around
         inner = scope.inner(node)
-        body = getattr(node, "body", []) if inner is not None else []
-        waiting += [(part, inner or scope, (*around, node)) for part in body]
-        waiting += [(part, scope, (*around, node)) for part in ast.iter_child_nodes(node) if part not in body]
+        body = set(getattr(node, "body", ())) if inner is not None else set()
+        parts = list(filter(may_hold, ast.iter_child_nodes(node)))
+        waiting += [(part, inner or scope, (*around, node)) for part in parts if part in body]
+        waiting += [(part, scope, (*around, node)) for part in parts if part not in body]
 
 
 _COLLECTING_FUNCTIONS = {"list", "tuple", "set", "dict", "enumerate", "zip", "map", "reversed", "iter"}
