@@ -292,13 +292,15 @@ class Module:
         """The calls and assignments that run when it is imported, each with its top-level statement."""
         return [(stmt, node) for stmt in self.tree.body for node in _run_at_import(stmt)]
 
-    def uses(self, name: str) -> Iterator[ast.Name]:
-        """Every use of a bare name."""
+    def uses(self, name: str) -> Iterator[ast.Name | ast.Attribute]:
+        """Every use of a name, bare or as an attribute of something."""
         may_hold = self.may_hold(name)
         waiting: list[ast.AST] = [self.tree]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, ast.Name) and node.id == name:
+            if (isinstance(node, ast.Name) and node.id == name) or (
+                isinstance(node, ast.Attribute) and node.attr == name
+            ):
                 yield node
             waiting += filter(may_hold, ast.iter_child_nodes(node))
 

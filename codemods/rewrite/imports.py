@@ -413,7 +413,7 @@ def _unused(
         bindings = [binding for scope in scopes for binding in scope.bindings.get(name, ())]
         if len(bindings) != 1 or bindings[0].how not in {Bound.FROM, Bound.IMPORT}:
             continue
-        if any(use not in inside for use in module.uses(name)):
+        if any(use not in inside for use in _bare_uses(module, name)):
             continue
         for_checkers = bindings[0].type_checking
         if bindings[0].guard is not None and not for_checkers:
@@ -430,7 +430,11 @@ def _unused(
 def _is_imported_anyway(module: Module, binding: Binding, but: Collection[ast.AST]) -> bool:
     """Whether an import statement has another name, which is still read."""
     names = (alias.asname or alias.name for alias in getattr(binding.node, "names", ()))
-    return any(use not in but for name in names for use in module.uses(name))
+    return any(use not in but for name in names for use in _bare_uses(module, name))
+
+
+def _bare_uses(module: Module, name: str) -> Iterator[ast.Name]:
+    return (use for use in module.uses(name) if isinstance(use, ast.Name))
 
 
 def _is_text(node: ast.AST) -> TypeGuard[ast.Constant]:
@@ -478,12 +482,10 @@ def _takes(project: Project, other: Module, module: Module, name: str) -> bool:
     bindings = [one for scope in scopes for many in scope.bindings.values() for one in many]
     if any(one.how is Bound.FROM and one.imported == name and is_it(one) for one in bindings):
         return True
-    passes_on = any(other.uses(name)) or other.name == "__init__"
+    uses = list(other.uses(name))
+    passes_on = any(isinstance(use, ast.Name) for use in uses) or other.name == "__init__"
     if passes_on and any(is_it(star) for scope in scopes for star in scope.stars):
         return True
     return any(
-        isinstance(node, ast.Attribute)
-        and node.attr == name
-        and project.resolve(node.value, other.scope) is module
-        for node in ast.walk(other.tree)
+        isinstance(use, ast.Attribute) and project.resolve(use.value, other.scope) is module for use in uses
     )
