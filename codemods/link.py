@@ -574,16 +574,20 @@ class Project:
 
         Looks at ``most`` modules at most, those that are nearest.
         """
-        waiting = [module.path, *self.tree.packages_around(module.path)]
-        found = set(waiting)
+        path, packages, others = module.path, deque(self.tree.packages_around(module.path)), deque[str]()
+        found = {path, *packages}
         for _ in range(most):
-            if goal.path in found or not waiting:
+            if goal.path in found:
+                return True
+            current = self.module(path)
+            for fresh in self.imports(current) if current is not None else ():
+                if fresh not in found:
+                    found.add(fresh)
+                    (packages if fresh.endswith("__init__.py") else others).append(fresh)
+            if not (packages or others):
                 break
-            current = self.module(waiting.pop(0))
-            fresh = [path for path in self.imports(current) if path not in found] if current else []
-            found.update(fresh)
             # packages first: that is where projects gather their models
-            waiting = sorted([*waiting, *fresh], key=lambda path: not path.endswith("__init__.py"))
+            path = packages.popleft() if packages else others.popleft()
         return goal.path in found
 
     def reaches(self, start: str, goal: str) -> bool:
