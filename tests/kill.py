@@ -2,11 +2,12 @@
 
     python tests/kill.py --runs 500 [--twice]
 
-The command runs in a process of its own, forked from this one so that it starts at once, and gets SIGKILL:
-in most runs at a moment of the writing, in the others at any moment at all. Then each file must hold its old
-bytes, its new ones, or the old ones with the additions alone; modes and links must be as they were; nothing
-may lie about but temporary files of its own; and an undisturbed run must end with the bytes that it would
-have made of the untouched tree, with no temporary file left.
+The command runs in a process of its own, forked from this one so that it starts at once, and is killed: in
+two of five runs at a moment of the writing (of changes that were planned before), in two while files are
+being replaced, which is the shortest part of it, in the others at any moment at all. Then each file must hold
+its old bytes, its new ones, or the old ones with the additions alone; modes and links must be as they were;
+nothing may lie about but temporary files of its own; and an undisturbed run must end with the bytes that it
+would have made of the untouched tree, with no temporary file left.
 
 With ``--twice`` a second run starts while the first is at work. One of them must do all of it, and the other
 either find nothing to do or end with status 2.
@@ -27,10 +28,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
+
+from tool import plan
 
 from backpop.cli.main import main
-from backpop.codemods import write
 from backpop.codemods.edits import FileChange
+from backpop.codemods.write import write_changes
 
 DIRECTIONS = (("to-back-populates",), ("to-backref", "--options", "--many-to-many"))
 
@@ -103,10 +107,11 @@ def state_of(folder: Path) -> State:
     return found
 
 
-def run(arguments: list[str], announce: int | None = None, errors: int | None = None) -> int:
-    """Start the command in a forked process.
+def fork(work: Callable[[], object], errors: int | None = None, seconds: float = 0) -> int:
+    """Do something in a process of its own; ``errors`` gets its stderr.
 
-    ``announce`` gets a byte when it begins to write files, and one when it has; ``errors`` gets its stderr.
+    It ends after so many ``seconds`` of processor time, if that is not 0: by SIGPROF, which ends a process as
+    SIGKILL does where nothing handles it, and at a moment that does not depend on what else the machine does.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -117,10 +122,8 @@ def run(arguments: list[str], announce: int | None = None, errors: int | None = 
         null = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(errors if number == 2 and errors is not None else null, number)
-        if announce is not None:
-            _announce(announce)
-        sys.argv = ["backpop", *arguments]
-        main()
+        signal.setitimer(signal.ITIMER_PROF, seconds)
+        work()
     except SystemExit as done:
         os._exit(done.code if isinstance(done.code, int) else 1)
     except BaseException:
@@ -128,15 +131,14 @@ def run(arguments: list[str], announce: int | None = None, errors: int | None = 
     os._exit(0)
 
 
-def _announce(announce: int) -> None:
-    write_changes = write.write_changes
+def run(arguments: list[str], errors: int | None = None, seconds: float = 0) -> int:
+    """Start the command in a process of its own, as :func:`fork` does."""
 
-    def announced(changes: Sequence[FileChange]) -> None:
-        os.write(announce, b"w")
-        write_changes(changes)
-        os.write(announce, b"d")
+    def command() -> None:
+        sys.argv = ["backpop", *arguments]
+        main()
 
-    write.write_changes = announced
+    return fork(command, errors, seconds)
 
 
 def exit_status(child: int) -> int:
@@ -161,55 +163,70 @@ def finish(arguments: list[str]) -> None:
 
 @dataclass
 class Trial:
-    """A tree, what an undisturbed run makes of it, and how long that takes."""
+    """A tree, what an undisturbed run makes of it, and how much processor time it, and its writing, takes."""
 
     folder: Path
     arguments: list[str]
+    changes: Sequence[FileChange]
     before: State
-    halfway: dict[str, bytes]
     after: State
-    start: float
-    writing: float
+    whole: float = 0
+    writing: float = 0
+    replacing: float = 0
+
+    @property
+    def halfway(self) -> dict[str, bytes]:
+        """The files with the additions alone."""
+        return {str(change.path.relative_to(self.folder)): change.halfway for change in self.changes}
+
+    def write(self, at_first: Callable[[], object] | None = None) -> None:
+        """The part of a run that writes; does something when all is staged and the first file is replaced."""
+        replace, waiting = os.replace, [at_first]
+
+        def replaced(source: Path, target: Path) -> None:
+            if waiting and (first := waiting.pop()) is not None:
+                first()
+            replace(source, target)
+
+        with patch.object(os, "replace", replaced):
+            write_changes(self.changes)
 
 
 def prepare(folder: Path, direction: tuple[str, ...], pairs: int) -> Trial:
-    """Make a tree, and run the command over a copy of it, twice: the first one warms caches."""
-    original = folder / "original"
+    """Make a tree, and run the command over a copy of it."""
+    original, work = folder / "original", folder / "work"
     make_tree(original, pairs)
     if direction[0] == "to-backref":
         finish(["to-back-populates", "--write", str(original)])
-    work = folder / "work"
-    arguments = [*direction, "--write", str(work)]
     before = state_of(original)
-    for _ in range(2):
-        _copy(original, work)
-        ours, theirs = os.pipe()
-        began = time.monotonic()
-        child = run(arguments, theirs)
-        os.close(theirs)
-        assert os.read(ours, 1) == b"w", "the command writes"
-        start = time.monotonic() - began
-        assert os.read(ours, 1) == b"d", "the command has written"
-        writing = time.monotonic() - began - start
-        os.close(ours)
-        assert exit_status(child) == 0
-    after = state_of(work)
+    _copy(original, work)
+    trial = Trial(
+        work,
+        [*direction, "--write", str(work)],
+        plan(work, " ".join(direction)).changes,
+        before,
+        before,
+    )
+    trial.replacing = -_seconds(lambda: fork(lambda: trial.write(lambda: os._exit(0))))
+    restore(trial)
+    trial.writing = _seconds(lambda: fork(trial.write))
+    trial.replacing += trial.writing
+    trial.after = after = state_of(work)
+    restore(trial)
+    trial.whole = _seconds(lambda: run(trial.arguments))
+    assert state_of(work) == after
     assert {name: state[1:] for name, state in after.items()} == {
         name: state[1:] for name, state in before.items()
     }
-    _copy(original, work)
-    halfway = _halfway(work, direction)
     assert sum(after[name] != before[name] for name in before) > pairs
-    return Trial(work, arguments, before, halfway, after, start, writing)
+    return trial
 
 
-def _halfway(work: Path, direction: tuple[str, ...]) -> dict[str, bytes]:
-    from tool import plan
-
-    return {
-        str(change.path.relative_to(work)): change.halfway
-        for change in plan(work, " ".join(direction)).changes
-    }
+def _seconds(start: Callable[[], int]) -> float:
+    """The processor time of a process that ends well."""
+    _, status, used = os.wait4(start(), 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    return used.ru_utime + used.ru_stime
 
 
 def _copy(original: Path, work: Path) -> None:
@@ -225,19 +242,15 @@ def restore(trial: Trial) -> None:
 def kill(trial: Trial, rng: random.Random) -> str:
     """One run, killed, checked, and completed. Returns what the kill found; raises ``AssertionError``."""
     restore(trial)
-    if rng.random() < 0.8:
-        ours, theirs = os.pipe()
-        child = run(trial.arguments, theirs)
-        os.close(theirs)
-        os.read(ours, 1)
-        time.sleep(rng.uniform(0, trial.writing))
-        os.kill(child, signal.SIGKILL)
-        os.close(ours)
-    else:
-        child = run(trial.arguments)
-        time.sleep(rng.uniform(0, trial.start + trial.writing))
-        os.kill(child, signal.SIGKILL)
-    assert exit_status(child) in {0, -signal.SIGKILL}
+    match rng.choice(["replacing", "replacing", "writing", "writing", "all"]):
+        case "replacing":
+            seconds = rng.uniform(0, max(trial.replacing, 0.001))
+            child = fork(lambda: trial.write(lambda: signal.setitimer(signal.ITIMER_PROF, seconds)))
+        case "writing":
+            child = fork(trial.write, seconds=rng.uniform(0, trial.writing))
+        case _:
+            child = run(trial.arguments, seconds=rng.uniform(0, trial.whole))
+    assert exit_status(child) in {0, -signal.SIGPROF}
     found = check(trial)
     finish(trial.arguments)
     assert state_of(trial.folder) == trial.after, "the next run completes it"
@@ -248,7 +261,7 @@ def race(trial: Trial, rng: random.Random) -> str:
     """Two runs at once. Returns how they ended; raises ``AssertionError``."""
     restore(trial)
     first = run(trial.arguments)
-    time.sleep(rng.choice([0, rng.uniform(0, trial.writing), rng.uniform(0, trial.start + trial.writing)]))
+    time.sleep(rng.choice([0, rng.uniform(0, trial.writing), rng.uniform(0, trial.whole)]))
     ended = sorted(exit_status(child) for child in (first, run(trial.arguments)))
     assert ended in ([0, 0], [0, 2]), ended
     assert state_of(trial.folder) == trial.after
