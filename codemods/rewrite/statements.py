@@ -73,7 +73,7 @@ def transform_lines(
     changed. Raises :class:`LayoutError` where libcst cannot parse the lines or does not give them back.
     """
     start, end = source.line_starts[first - 1], source.line_end(last)
-    old = source.text[start:end]
+    old = source.text[start:end].rstrip("\r\n")  # libcst loses a carriage return at the end
     head = f"class _:{source.newline}" if old[:1] in {" ", "\t", "\f"} else ""
     try:
         tree = cst.parse_module(head + old)
