@@ -261,18 +261,8 @@ class Module:
 
     @cached_property
     def aside(self) -> tuple[str, ...]:
-        """Where the file stands if it is a test, an example or a migration, not there when the project runs.
-
-        Files with the same value may run together: those of one test suite, or of one example. Empty for
-        a file of the project itself.
-        """
-        for index, folder in enumerate(self.package):
-            if folder in _TESTS:
-                return self.package[: index + 1]
-            if folder in _PROGRAMS:
-                return (*self.package, self.name)[: index + 2]
-        is_test = self.name.startswith(("test_", "conftest")) or self.name.endswith("_test")
-        return (*self.package, "tests") if is_test else ()
+        """Where the file stands if it is no part of the project itself; see :func:`aside_of`."""
+        return aside_of(self.package, self.name)
 
     @cached_property
     def named(self) -> dict[str, list[ClassInfo]]:
@@ -294,14 +284,19 @@ class Module:
 
     def uses(self, name: str) -> Iterator[ast.Name | ast.Attribute]:
         """Every use of a name, bare or as an attribute of something."""
-        may_hold = self.may_hold(name)
-        waiting: list[ast.AST] = [self.tree]
-        while waiting:
-            node = waiting.pop()
+        for node in self.near(name):
             if (isinstance(node, ast.Name) and node.id == name) or (
                 isinstance(node, ast.Attribute) and node.attr == name
             ):
                 yield node
+
+    def near(self, name: str) -> Iterator[ast.AST]:
+        """The nodes of the statements in which a name may stand, each after those around it."""
+        may_hold = self.may_hold(name)
+        waiting: list[ast.AST] = [self.tree]
+        while waiting:
+            node = waiting.pop()
+            yield node
             waiting += filter(may_hold, ast.iter_child_nodes(node))
 
     def may_hold(self, name: str) -> Callable[[ast.AST], bool]:
@@ -318,6 +313,21 @@ class Module:
             if isinstance(stmt, ast.If) and is_type_checking(stmt.test) and stmt.body[0].lineno > stmt.lineno:
                 return stmt
         return None
+
+
+def aside_of(package: tuple[str, ...], name: str) -> tuple[str, ...]:
+    """Where a file stands if it is a test, an example or a migration, not there when the project runs.
+
+    Files with the same value may run together: those of one test suite, or of one example. Empty for a file
+    of the project itself.
+    """
+    for index, folder in enumerate(package):
+        if folder in _TESTS:
+            return package[: index + 1]
+        if folder in _PROGRAMS:
+            return (*package, name)[: index + 2]
+    is_test = name.startswith(("test_", "conftest")) or name.endswith("_test")
+    return (*package, "tests") if is_test else ()
 
 
 def read_at_once(code: ast.stmt | ast.expr) -> Iterator[str]:

@@ -15,7 +15,7 @@ from functools import cached_property
 from itertools import chain, takewhile
 from typing import NamedTuple, TypeVar, cast
 
-from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, callee, last_name
+from backpop.codemods.facts import Binding, Bound, ClassInfo, Module, Scope, aside_of, callee, last_name
 from backpop.codemods.files import Files, classes, tables
 from backpop.codemods.imperative import Mappings
 from backpop.codemods.layout import Layout, Tree
@@ -353,9 +353,13 @@ class Project:
 
     # -- classes
 
-    def classes_named(self, name: str) -> list[ClassInfo]:
-        """Every class of this simple name."""
-        modules = self.modules_of(self.files.holding(classes, name))
+    def classes_named(self, name: str, aside: tuple[str, ...] | None = None) -> list[ClassInfo]:
+        """Every class of this simple name; if ``aside`` is given, of the files that stand there."""
+        paths = self.files.holding(classes, name)
+        if aside is not None:
+            places = map(self.tree.layout, paths)
+            paths = [place.path for place in places if aside_of(place.package, place.name) == aside]
+        modules = self.modules_of(paths)
         return [made for module in modules for made in module.named.get(name, ())]
 
     def modules_of(self, paths: Sequence[str]) -> Iterator[Module]:
@@ -550,14 +554,22 @@ class Project:
         return ".".join(goal.parts[cut:])
 
     def meets(self, made: ClassInfo, name: str) -> list[ClassInfo]:
-        """The mapped classes of a simple name that may be in the registry of a class."""
-        return [
-            other for other in self.namesakes(made, name) if other.module.aside in {(), made.module.aside}
-        ]
+        """The mapped classes of a simple name that may be in the registry of a class.
 
-    def namesakes(self, made: ClassInfo, name: str) -> list[ClassInfo]:
-        """The same, and those of tests and examples that are not there with the class."""
-        return self.once(_Namesakes, name).near(self.roots(made))
+        Without those of tests and examples that are not there with the class.
+        """
+        roots = self.roots(made)
+        found = [
+            other
+            for aside in dict.fromkeys([(), made.module.aside])
+            for other in self.once(_Namesakes, (name, aside)).near(roots)
+        ]
+        return sorted(found, key=lambda other: other.module.path)
+
+    def shares_registry(self, made: ClassInfo, name: str) -> bool:
+        """Whether another mapped class of a simple name, tests and examples included, surely is there."""
+        found = self.once(_Namesakes, (name, None)).near(self.roots(made))
+        return any(other is not made and self.same_registry(made, other) for other in found)
 
     def has_table(self, name: str) -> bool:
         """Whether a table, or a class, of the project has this very name."""
@@ -652,10 +664,11 @@ def _is_mapped(project: Project, made: ClassInfo) -> bool:
 
 
 class _Namesakes:
-    """The mapped classes of one simple name, by what they hang on."""
+    """The mapped classes of one simple name, in all files or those of one ``aside``, by what they hang on."""
 
-    def __init__(self, project: Project, name: str) -> None:
-        self.made = [made for made in project.classes_named(name) if project.is_mapped(made)]
+    def __init__(self, project: Project, of: tuple[str, tuple[str, ...] | None]) -> None:
+        name, aside = of
+        self.made = [made for made in project.classes_named(name, aside) if project.is_mapped(made)]
         self._of_root: dict[Root, list[int]] = {}
         self._unsure: list[int] = []
         self._open: list[int] = []

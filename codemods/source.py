@@ -16,19 +16,20 @@ from itertools import accumulate
 
 TAB = 4  # columns, for the line length alone
 _NEWLINE = re.compile(r"\r\n|\r|\n")
-_PLAIN = r"""(?:"(?:[^"\\\r\n]|\\.)*+"|'(?:[^'\\\r\n]|\\.)*+')"""
-# Comments, texts of several lines, bytes, and then other literals, of which it takes the first quote: pieces
-# that follow on each other are one.
+# Comments, texts of several lines, and then other literals: pieces that follow on each other are one. Each
+# begins with a plain character, which is what makes a search fast.
 _LITERAL = re.compile(
     r"""
     \#[^\r\n]*
-    | \"{3}(?:[^"\\]++|\\.|"(?!""))*+\"{3}
-    | '{3}(?:[^'\\]++|\\.|'(?!''))*+'{3}
-    | (?:(?<=\b[bB])|(?<=\b[bB][rR])|(?<=\b[rR][bB]))PLAIN
-    | (?=(["']))PLAIN(?:\s*+[a-zA-Z]{0,2}PLAIN)*+
-    """.replace("PLAIN", _PLAIN),
+    | ["]{3}(?:[^"\\]++|\\.|"(?!""))*+["]{3}
+    | [']{3}(?:[^'\\]++|\\.|'(?!''))*+[']{3}
+    | (?:"(?:[^"\\\r\n]|\\.)*+" | '(?:[^'\\\r\n]|\\.)*+')
+      (?:\s*+[a-zA-Z]{0,2}(?:"(?:[^"\\\r\n]|\\.)*+" | '(?:[^'\\\r\n]|\\.)*+'))*+
+    """,
     re.VERBOSE | re.DOTALL,
 )
+_NO_QUOTE = re.compile(r"\#|\"{3}|'{3}")
+_OF_BYTES = re.compile(r"\b(?:[bB][rR]?|[rR][bB])$")
 
 
 class UnreadableError(Exception):
@@ -142,7 +143,12 @@ class Source:
         start, end = self.span(node) if isinstance(node, ast.stmt | ast.expr) else (0, len(self.text))
         for decorator in getattr(node, "decorator_list", ()):
             start = min(start, self.span(decorator)[0])
-        found = Counter(match[1] for match in _LITERAL.finditer(self.text, start, end))
+        found = Counter(
+            self.text[match.start()]
+            for match in _LITERAL.finditer(self.text, start, end)
+            if not _NO_QUOTE.match(self.text, match.start())
+            and not _OF_BYTES.search(self.text, max(match.start() - 3, start), match.start())
+        )
         return found["'"], found['"']
 
     @cached_property

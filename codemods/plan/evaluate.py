@@ -449,7 +449,7 @@ def _name(project: Project, expr: ast.Name | ast.Attribute, scope: Scope, depth:
         bindings = project.lookup(expr.id, scope)
         if len(bindings) == 1 and bindings[0].guard is None and isinstance(bindings[0].value, ast.Constant):
             return bindings[0].value.value
-    if last_name(expr) in project.once(_changed, scope.module):
+    if project.once(_is_changed, (scope.module, last_name(expr))):
         raise NotConstantError(ast.unparse(expr))
     resolved = project.resolve(expr, scope)
     if isinstance(resolved, Value):
@@ -459,19 +459,20 @@ def _name(project: Project, expr: ast.Name | ast.Attribute, scope: Scope, depth:
     raise NotConstantError(ast.unparse(expr))
 
 
-def _changed(project: Project, module: Module) -> set[str]:
-    """The last names of what a module changes in place, and of attributes that it assigns to classes."""
-    found: set[str] = set()
-    for node in ast.walk(module.tree):
+def _is_changed(project: Project, named: tuple[Module, str]) -> bool:
+    """Whether a module changes in place what has a last name, or assigns such an attribute to a class."""
+    module, name = named
+    for node in module.near(name):
         match node:
             case ast.Call(func=ast.Attribute(value=owner, attr=method)) if method in _CHANGING:
-                found.add(last_name(owner))
-            case ast.Subscript(value=owner, ctx=ast.Store() | ast.Del()):
-                found.add(last_name(owner))
-            case ast.Attribute(value=ast.Name() as owner, attr=name, ctx=ast.Store()):
-                if isinstance(project.resolve(owner, module.scope), ClassInfo):
-                    found.add(name)
-    return found
+                if last_name(owner) == name:
+                    return True
+            case ast.Subscript(value=owner, ctx=ast.Store() | ast.Del()) if last_name(owner) == name:
+                return True
+            case ast.Attribute(value=ast.Name() as owner, attr=attribute, ctx=ast.Store()):
+                if attribute == name and isinstance(project.resolve(owner, module.scope), ClassInfo):
+                    return True
+    return False
 
 
 def _is_enum(project: Project, made: ClassInfo) -> bool:
@@ -504,7 +505,7 @@ def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> objec
         if len(bindings) > 1 or binding.guard is not None:
             break
         if binding.value is not None:
-            if name in project.once(_changed, one.module):
+            if project.once(_is_changed, (one.module, name)):
                 break
             if _is_enum(project, one) and not name.startswith("_"):
                 return _member(project, one, name, binding.value, depth)

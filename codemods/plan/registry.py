@@ -52,11 +52,11 @@ def class_name(project: Project, made: ClassInfo) -> str:
     raise Refused("BP202", f"no string tells {made.name} at {places} apart")
 
 
-def has_double(project: Project, made: ClassInfo) -> bool:
-    """Whether a test or an example surely adds a class of the same name to the registry of a class."""
+def has_rival_beside(project: Project, made: ClassInfo) -> bool:
+    """Whether the module of a class has another one that no string tells from it."""
     return any(
-        other is not made and project.same_registry(made, other)
-        for other in project.namesakes(made, made.name)
+        other is not made and project.is_mapped(other) and project.same_registry(made, other) is not False
+        for other in made.module.named.get(made.name, ())
     )
 
 

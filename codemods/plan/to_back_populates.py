@@ -196,13 +196,15 @@ def _readers(project: Project, modules: list[Module]) -> Iterator[Report]:
         source = module.source
         if not all(word in source.text for word in (".backref", "sqlalchemy", "relationship")):
             continue
-        called = {id(node.func) for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
-        for node in ast.walk(module.tree):
-            if (
+        called: set[ast.AST] = set()
+        for node in module.near("backref"):
+            if isinstance(node, ast.Call):
+                called.add(node.func)
+            elif (
                 isinstance(node, ast.Attribute)
                 and node.attr == "backref"
                 and isinstance(node.ctx, ast.Load)
-                and id(node) not in called
+                and node not in called
                 and not any(
                     is_backref_function(project, one) for one in project.resolve_all(node, module.scope)
                 )
