@@ -562,14 +562,19 @@ class Project:
         found = [
             other
             for aside in dict.fromkeys([(), made.module.aside])
-            for other in self.once(_Namesakes, (name, aside)).near(roots)
+            for other in self.once(_namesakes, (name, aside)).near(roots)
         ]
         return sorted(found, key=lambda other: other.module.path)
 
     def shares_registry(self, made: ClassInfo, name: str) -> bool:
         """Whether another mapped class of a simple name, tests and examples included, surely is there."""
-        found = self.once(_Namesakes, (name, None)).near(self.roots(made))
+        found = self.once(_namesakes, (name, None)).near(self.roots(made))
         return any(other is not made and self.same_registry(made, other) for other in found)
+
+    def beside(self, made: ClassInfo) -> list[ClassInfo]:
+        """The other mapped classes of its name in the module of a class that may be in its registry."""
+        found = self.once(_namesakes_in, (made.name, made.module)).near(self.roots(made))
+        return [other for other in found if other is not made]
 
     def has_table(self, name: str) -> bool:
         """Whether a table, or a class, of the project has this very name."""
@@ -664,11 +669,10 @@ def _is_mapped(project: Project, made: ClassInfo) -> bool:
 
 
 class _Namesakes:
-    """The mapped classes of one simple name, in all files or those of one ``aside``, by what they hang on."""
+    """The mapped ones of some classes of one simple name, by what they hang on."""
 
-    def __init__(self, project: Project, of: tuple[str, tuple[str, ...] | None]) -> None:
-        name, aside = of
-        self.made = [made for made in project.classes_named(name, aside) if project.is_mapped(made)]
+    def __init__(self, project: Project, found: Iterable[ClassInfo]) -> None:
+        self.made = [made for made in found if project.is_mapped(made)]
         self._of_root: dict[Root, list[int]] = {}
         self._unsure: list[int] = []
         self._open: list[int] = []
@@ -688,6 +692,15 @@ class _Namesakes:
         others = self._open if _are_sure(roots) else self._unsure
         found = {*others, *(index for root in roots for index in self._of_root.get(root, ()))}
         return [self.made[index] for index in sorted(found)]
+
+
+def _namesakes(project: Project, of: tuple[str, tuple[str, ...] | None]) -> _Namesakes:
+    return _Namesakes(project, project.classes_named(*of))
+
+
+def _namesakes_in(project: Project, of: tuple[str, Module]) -> _Namesakes:
+    name, module = of
+    return _Namesakes(project, module.named.get(name, ()))
 
 
 def _are_sure(roots: frozenset[Root]) -> bool:

@@ -497,14 +497,15 @@ def by_name(project: Project, source: ClassInfo, name: str) -> ClassInfo:
     *path, simple = name.split(".")
     if not all(part.isidentifier() for part in (*path, simple)):
         raise Refused("BP204", f"the target is the expression {name!r}")
-    beside = [
-        made
-        for made in source.module.named.get(simple, ())
-        if project.is_mapped(made) and _ends_with(made, path)
-    ]
     for scope in source.scope.chain():
-        near = [made for made in beside if made.scope is scope]
-        near = [made for made in near if project.same_registry(source, made) is not False]
+        here = [one.made for one in scope.bindings.get(simple, ()) if one.made is not None]
+        near = [
+            made
+            for made in here
+            if _ends_with(made, path)
+            and project.is_mapped(made)
+            and project.same_registry(source, made) is not False
+        ]
         if near:
             return _only(near, name)
     mapped = [made for made in project.meets(source, simple) if _ends_with(made, path)]

@@ -18,7 +18,6 @@ from backpop.codemods.plan.model import Form, Import, Refused, Spot
 from backpop.codemods.plan.registry import (
     class_name,
     class_table_name,
-    has_rival_beside,
     is_hidden,
     library_name,
     table_name,
@@ -178,8 +177,8 @@ class Mover:
         """
         if self.spot.form is not Form.BODY:
             return self._class_object(named)
-        if self.sees_source() and has_rival_beside(self.project, self.source):
-            return f"lambda: {self.source.name}"  # whatever other modules have
+        if self.sees_source() and self.project.beside(self.source):
+            return f"lambda: {self.source.name}"  # no string tells it from those
         shared = self.project.same_registry(self.source, self.target)
         if shared or (shared is None and by_string):
             try:

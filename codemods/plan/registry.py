@@ -52,14 +52,6 @@ def class_name(project: Project, made: ClassInfo) -> str:
     raise Refused("BP202", f"no string tells {made.name} at {places} apart")
 
 
-def has_rival_beside(project: Project, made: ClassInfo) -> bool:
-    """Whether the module of a class has another one that no string tells from it."""
-    return any(
-        other is not made and project.is_mapped(other) and project.same_registry(made, other) is not False
-        for other in made.module.named.get(made.name, ())
-    )
-
-
 def table_name(project: Project, near: ClassInfo, table: Value, *, tables_first: bool = False) -> str | None:
     """The key of a ``Table(...)`` in the metadata of a class's registry; None if that is not certain.
 
