@@ -59,6 +59,7 @@ STAYS = {
 _LEFT = {"BP314", "BP813", "BP815"}
 
 NOT_AGAIN = {
+    "to-backref-half-done-with-options": "the side with the arguments, which stays",
     "to-backref-half-done": "arguments of backref(), which it takes --options to give again",
     "to-backref-emptied-class-on-one-line": "a class body on one line",
     "to-backref-options-imported-under-another-name": "an import that nothing used",
