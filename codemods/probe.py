@@ -294,7 +294,7 @@ def _qualified_name(value: Any) -> str:
 def _tidy(value: object) -> str:
     """Return ``str(value)`` without the addresses and numbers that differ from run to run."""
     text = re.sub(r"0x[0-9a-fA-F]+", "0x..", str(value))
-    return re.sub(r"%\(\d+ ", "%(.. ", text)  # the unnamed aliases and parameters of SQLAlchemy
+    return re.sub(r"%\([0-9a-f]+ ", "%(.. ", text)  # the unnamed aliases and parameters of SQLAlchemy
 
 
 # ---------------------------------------------------------------------------------------------------------

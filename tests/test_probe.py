@@ -629,3 +629,29 @@ def test_script(tmp_path: Path, python: str) -> None:
 
 def _run(*command: str, stdin: str = "") -> str:
     return subprocess.run(command, input=stdin, stdout=subprocess.PIPE, check=True, text=True).stdout
+
+
+@pytest.mark.parametrize("python", PYTHONS)
+def test_models_with_unnamed_selects_are_described_the_same_each_time(tmp_path: Path, python: str) -> None:
+    source = """\
+from sqlalchemy import Column, ForeignKey, Integer, Table
+from sqlalchemy.ext.declarative import declarative_base
+from sqlalchemy.orm import relationship
+
+Base = declarative_base()
+link = Table("link", Base.metadata, Column("a", ForeignKey("one.id")), Column("b", ForeignKey("other.id")))
+
+
+class One(Base):
+    __tablename__ = "one"
+    id = Column(Integer, primary_key=True)
+    others = relationship("Other", secondary=link.alias(), viewonly=True)
+
+
+class Other(Base):
+    __tablename__ = "other"
+    id = Column(Integer, primary_key=True)
+"""
+    once, again = (graph_of_source(tmp_path / name, source, python) for name in ("once", "again"))
+    assert "error" not in once
+    assert probe.compare(once, again) == []
