@@ -460,7 +460,7 @@ def _name(project: Project, expr: ast.Name | ast.Attribute, scope: Scope, depth:
 
 
 def _is_changed(project: Project, named: tuple[Module, str]) -> bool:
-    """Whether a module changes in place what has a last name, or assigns such an attribute to a class."""
+    """Whether a module changes in place what has a last name."""
     module, name = named
     for node in module.near(name):
         match node:
@@ -469,10 +469,19 @@ def _is_changed(project: Project, named: tuple[Module, str]) -> bool:
                     return True
             case ast.Subscript(value=owner, ctx=ast.Store() | ast.Del()) if last_name(owner) == name:
                 return True
-            case ast.Attribute(value=ast.Name() as owner, attr=attribute, ctx=ast.Store()):
-                if attribute == name and isinstance(project.resolve(owner, module.scope), ClassInfo):
-                    return True
     return False
+
+
+def _is_assigned(project: Project, module: Module, name: str, made: ClassInfo) -> bool:
+    """Whether a module assigns an attribute to a class, and may do so before another class is mapped."""
+    return any(
+        isinstance(node, ast.Attribute)
+        and node.attr == name
+        and isinstance(node.ctx, ast.Store)
+        and (module is not made.module or node.lineno < made.node.lineno)
+        and isinstance(project.resolve(node.value, module.scope), ClassInfo)
+        for node in module.near(name)
+    )
 
 
 def _is_enum(project: Project, made: ClassInfo) -> bool:
@@ -505,7 +514,7 @@ def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> objec
         if len(bindings) > 1 or binding.guard is not None:
             break
         if binding.value is not None:
-            if project.once(_is_changed, (one.module, name)):
+            if project.once(_is_changed, (one.module, name)) or _is_assigned(project, one.module, name, made):
                 break
             if _is_enum(project, one) and not name.startswith("_"):
                 return _member(project, one, name, binding.value, depth)
