@@ -18,7 +18,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 SQLALCHEMY := 1.3.24 1.4.54 2.0.58 2.1.9
 ENVIRONMENTS := $(SQLALCHEMY:%=.cache/venvs/%/.ready)
 
-.PHONY: help bench bench-compare venv environments lint format typecheck test peer-suite demo picture docs clean kill fuzz coverage matrix ecosystem
+.PHONY: help bench bench-compare venv environments lint format typecheck test peer-suite demo picture docs clean kill fuzz coverage mutation matrix ecosystem
 
 help:  ## Show this list
 	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,11 +67,15 @@ kill: $(READY)  ## Disturb --write 500 times (RUNS=...): kill it, or with TWICE=
 fuzz: $(READY)  ## Convert 200,000 mutated projects (RUNS=... CORPUS=folders)
 	$(BIN)/python tests/fuzz.py --runs $(or $(RUNS),200000) $(if $(CORPUS),--corpus $(CORPUS))
 
-coverage: $(READY)  ## Run the tests and show what of the library no test runs
-	$(BIN)/pytest $(PYTEST_ARGS) --cov=codemods --cov-branch --cov-report=term-missing:skip-covered
+coverage: environments  ## Run the tests and show what of the library no test runs: a twentieth at most
+	$(BIN)/pytest $(PYTEST_ARGS) --cov='$(CURDIR)/codemods' --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+mutation: $(READY)  ## Is there a test for each rule? (MODULES="plan/move plan/joins" SAMPLE=40 SEED=1)
+	$(BIN)/python -m pip install --quiet --editable '.[mutation]'
+	$(BIN)/python tests/mutation.py $(MODULES) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 matrix: $(READY)  ## Run the tests under every Python, and against every SQLAlchemy, that is here
-	$(BIN)/nox
+	@PYENV_VERSION="$${PYENV_VERSION:-$$(pyenv versions --bare 2>/dev/null | paste -sd : -)}" $(BIN)/nox
 
 bench: $(READY)  ## Measure whole runs beside other tools; QUICK=1 for a short look
 	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick)
