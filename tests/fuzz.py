@@ -442,8 +442,7 @@ def _main() -> int:
             happened += counted
             if trouble:
                 kind = "\n".join(trouble.splitlines()[-4:])
-                if kind not in troubles:
-                    print(f"input {seed}:\n{trouble}", flush=True)
+                print(f"input {seed}:", trouble if kind not in troubles else kind, sep="\n", flush=True)
                 troubles.setdefault(kind, []).append(seed)
             if (seed + 1 - options.seed) % 10_000 == 0:
                 print(
