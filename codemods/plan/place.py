@@ -211,9 +211,10 @@ def _imported(mover: Mover, forward: Forward) -> Moved:
     """An import of the factory to add to the module of the reverse."""
     project, spot = mover.project, mover.spot
     if forward.factory.owner is None:
+        called = project.once(_called, spot.module)  # whatever brings them, they keep their meaning
         for alias in ("", "sa_relationship"):
             name = alias or "relationship"
-            if not project.lookup(name, spot.scope):
+            if not project.lookup(name, spot.scope) and name not in called:
                 return Moved(name, (Import("sqlalchemy.orm", "relationship", alias),))
         raise Refused("BP505", f"relationship in {spot.module.shown}")
     call = forward.site.node
@@ -229,6 +230,12 @@ def _imported(mover: Mover, forward: Forward) -> Moved:
             mover.check_cycle(wanted, binding)
             return Moved(f"{root.id}.relationship", (wanted,))
     raise Refused("BP504", f"{ast.unparse(root)} is not known in {spot.module.shown}")
+
+
+def _called(project: Project, module: Module) -> frozenset[str]:
+    """The bare names that a module calls."""
+    calls = (node.func for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+    return frozenset(func.id for func in calls if isinstance(func, ast.Name))
 
 
 def check_life(project: Project, forward: Forward) -> None:
