@@ -347,8 +347,8 @@ def read_at_once(code: ast.stmt | ast.expr) -> Iterator[str]:
 
 def first_line(stmt: ast.stmt) -> int:
     """The first line of a statement, its decorators included."""
-    decorators: list[ast.expr] = getattr(stmt, "decorator_list", [])
-    return min([stmt.lineno, *(decorator.lineno for decorator in decorators)])
+    decorators: list[ast.expr] | None = getattr(stmt, "decorator_list", None)
+    return min(stmt.lineno, decorators[0].lineno) if decorators else stmt.lineno
 
 
 def callee(expr: ast.expr) -> ast.expr:
@@ -413,10 +413,13 @@ def is_main(test: ast.expr) -> bool:
     return "__name__" in ast.unparse(test) and "__main__" in ast.unparse(test)
 
 
-def meets(lines: Sequence[int], stmt: ast.stmt, part: ast.AST | None = None) -> bool:
-    """Whether one of some sorted lines belongs to a statement, or to a part of it if that has a place."""
-    first: int = getattr(part, "lineno", None) or first_line(stmt)
-    last: int = getattr(part, "end_lineno", None) or stmt.end_lineno or first
+def meets(lines: Sequence[int], stmt: ast.stmt) -> bool:
+    """Whether one of some sorted lines belongs to a statement."""
+    return are_between(lines, first_line(stmt), stmt.end_lineno or stmt.lineno)
+
+
+def are_between(lines: Sequence[int], first: int, last: int) -> bool:
+    """Whether there is one of some sorted lines from a first to a last."""
     at = bisect_left(lines, first)
     return at < len(lines) and lines[at] <= last
 

@@ -22,6 +22,7 @@ from backpop.codemods.facts import (
     Place,
     Scope,
     Site,
+    are_between,
     entries,
     first_line,
     is_type_checking,
@@ -134,7 +135,7 @@ def read_module(source: Source, package: tuple[str, ...], name: str, search: Sea
 
 # What makes it necessary to look into a function: a relationship, a class, what is put on a class.
 _TELLING_WORDS = ("elation", "dynamic_loader", "setattr", "add_property", *_MAPPERS)
-_TELLING = re.compile(r"\n[ \t\f]*(?:class\b|(?!self\.|cls\.)[\w.]+\.\w+[ \t]*=(?!=))")
+_TELLING = re.compile(r"\n[ \t\f]*+(?:class\b|(?!self\.|cls\.)\w++(?:\.\w++)++[ \t]*+=(?!=))")
 
 
 class _Reader:
@@ -201,7 +202,7 @@ class _Reader:
     def function(self, node: Definition, scope: Scope, guard: ast.AST | None) -> None:
         self.bind(Binding(Bound.DEF, node.name, node, node.lineno, scope, guard))
         inner = self.module.scopes[node] = Scope("function", node.name, node, self.module, scope)
-        if meets(self.telling, node) or (self.search and self.has_commas(self.search, node)):
+        if meets(self.telling, node) or (self.search and self.may_concern(self.search, node, node)):
             for part in (*node.decorator_list, node.args):
                 self.scan(part, node, scope, guard)
             self.body(node, inner)
@@ -289,8 +290,8 @@ class _Reader:
             long = kind in _LONG and isinstance(node, ast.expr) and (node.end_lineno or 0) > node.lineno + 2
             if long and not self.may_concern(search, node, stmt):
                 continue
-            if isinstance(node, Candidate):
-                yield node, around
+            if kind in _CANDIDATES:
+                yield node, around  # type: ignore[misc]
             if kind in _AROUND:
                 around = (node, around)
             for name in reversed(node._fields):
@@ -302,13 +303,13 @@ class _Reader:
 
     def may_concern(self, search: Search, root: ast.AST, stmt: ast.stmt) -> bool:
         """Whether the text of something shows that a site may be in it."""
-        return meets(self.lines, stmt, root) or self.has_commas(search, stmt, root)
-
-    def has_commas(self, search: Search, stmt: ast.stmt, part: ast.AST | None = None) -> bool:
-        """Whether a statement, or part of it, holds as many commas as a site that has none of the words."""
+        if isinstance(root, ast.expr):
+            first, last = root.lineno, root.end_lineno or root.lineno
+        else:
+            first, last = first_line(stmt), stmt.end_lineno or stmt.lineno
+        if are_between(self.lines, first, last):
+            return True
         source = self.module.source
-        first: int = getattr(part, "lineno", None) or first_line(stmt)
-        last: int = getattr(part, "end_lineno", None) or stmt.end_lineno or first
         start, end = source.line_starts[first - 1], source.line_end(last)
         return end - start > search.commas and source.text.count(",", start, end) >= search.commas
 
@@ -317,6 +318,7 @@ class _Reader:
 _Around = tuple[()] | tuple[ast.AST, "_Around"]
 _AROUND = frozenset({ast.Call, ast.Dict, ast.Lambda, ast.IfExp})
 _LEAVES = frozenset({ast.Name, ast.Constant, ast.Load, ast.Store})
+_CANDIDATES = frozenset({ast.Call, ast.Dict, ast.Subscript})
 _LONG = frozenset({ast.Call, ast.Dict, ast.List, ast.Tuple})
 
 

@@ -58,6 +58,8 @@ class Source:
     @cached_property
     def newline(self) -> str:
         """The line ending that the file uses most, LF where it has none."""
+        if "\r" not in self.text:
+            return "\n"
         found = Counter(_NEWLINE.findall(self.text)).most_common(1)
         return found[0][0] if found else "\n"
 
