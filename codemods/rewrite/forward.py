@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 import libcst as cst
@@ -113,10 +114,11 @@ def _edit(
 ) -> TextEdit | None:
     """The edit that a change of the call at ``span`` makes."""
     old = source.text[span[0] : span[1]]
-    file = cst.Module([], default_newline=source.newline)
+    first = re.search(r"\r\n?|\n", old)  # libcst keeps the line ends that differ from it
+    file = cst.Module([], default_newline=first[0] if first else source.newline)
     # in parentheses, as it may be a piece of something that is: a line break before ``.relationship``
     try:
-        call = cst.parse_expression(f"({old})", cst.PartialParserConfig(default_newline=source.newline))
+        call = cst.parse_expression(f"({old})")
     except cst.ParserSyntaxError as error:
         raise LayoutError(f"the call cannot be parsed alone: {error.message}") from error
     if not isinstance(call, cst.Call) or file.code_for_node(call) != f"({old})":
