@@ -299,6 +299,8 @@ class Mover:
         known = self._known_as(meaning, immediate=immediate)
         if known is not None:
             return Moved(known)
+        if immediate and late:
+            return None  # a string, or a lambda, may do without the import
         return self._imported(name, bindings, bool(there))
 
     def _same_value(self, home: Scope, bindings: list[Binding], *, immediate: bool) -> bool:
