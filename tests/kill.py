@@ -200,13 +200,8 @@ def prepare(folder: Path, direction: tuple[str, ...], pairs: int) -> Trial:
         finish(["to-back-populates", "--write", str(original)])
     before = state_of(original)
     _copy(original, work)
-    trial = Trial(
-        work,
-        [*direction, "--write", str(work)],
-        plan(work, " ".join(direction)).changes,
-        before,
-        before,
-    )
+    changes = plan(work, " ".join(direction)).changes
+    trial = Trial(work, [*direction, "--write", str(work)], changes, before, before)
     trial.replacing = -_seconds(lambda: fork(lambda: trial.write(lambda: os._exit(0))))
     restore(trial)
     trial.writing = _seconds(lambda: fork(trial.write))
