@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import backpop.codemods.api
-from backpop.codemods.run import to_back_populates
+from backpop.codemods.audit import audit
+from backpop.codemods.run import Settings, to_back_populates
 
 IMPORTS = """\
 from sqlalchemy import Column, ForeignKey, Integer, Table
@@ -156,8 +157,8 @@ SHAPES: list[Callable[[int], Files]] = [
 LIBRARY = str(Path(backpop.codemods.api.__file__).parent)
 
 
-def lines_run(folder: Path) -> int:
-    """How many lines of the library a conversion runs: each turn of a loop counts."""
+def lines_run(command: Callable[[Path], None], folder: Path) -> int:
+    """How many lines of the library a command runs: each turn of a loop counts."""
     count = 0
 
     def in_library(_: FrameType, event: str, __: Any) -> Any:
@@ -171,21 +172,32 @@ def lines_run(folder: Path) -> int:
     before = sys.gettrace()
     sys.settrace(tracer)
     try:
-        outcome = to_back_populates([folder])
+        command(folder)
     finally:
         sys.settrace(before)
-    assert outcome.conversions or outcome.refusals
     return count
 
 
+def _convert(folder: Path) -> None:
+    outcome = to_back_populates([folder])
+    assert outcome.conversions or outcome.refusals
+
+
+def _audit(folder: Path) -> None:
+    assert audit([folder], Settings()).entries
+
+
 @pytest.mark.parametrize("shape", SHAPES + SQUARE, ids=lambda shape: shape.__name__)
-def test_twice_as_much_is_twice_the_work(tmp_path: Path, shape: Callable[[int], Files]) -> None:
+@pytest.mark.parametrize("command", [_convert, _audit], ids=["convert", "audit"])
+def test_twice_as_much_is_twice_the_work(
+    tmp_path: Path, shape: Callable[[int], Files], command: Callable[[Path], None]
+) -> None:
     work = []
     for count in (16, 32, 64):
         folder = tmp_path / str(count)
         folder.mkdir()
         for name, text in shape(count).items():
             (folder / name).write_text(text, "utf-8")
-        work.append(lines_run(folder))
+        work.append(lines_run(command, folder))
     first, second, third = work
     assert third - second < (4.4 if shape in SQUARE else 2.4) * (second - first), work

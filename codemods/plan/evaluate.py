@@ -474,13 +474,20 @@ def _is_changed(project: Project, named: tuple[Module, str]) -> bool:
 
 def _is_assigned(project: Project, module: Module, name: str, made: ClassInfo) -> bool:
     """Whether a module assigns an attribute to a class, and may do so before another class is mapped."""
-    return any(
-        isinstance(node, ast.Attribute)
+    lines = project.once(_assignments, (module, name))
+    return bool(lines) and (module is not made.module or lines[0] < made.node.lineno)
+
+
+def _assignments(project: Project, named: tuple[Module, str]) -> list[int]:
+    """The lines on which a module assigns an attribute to a class, sorted."""
+    module, name = named
+    return sorted(
+        node.lineno
+        for node in module.near(name)
+        if isinstance(node, ast.Attribute)
         and node.attr == name
         and isinstance(node.ctx, ast.Store)
-        and (module is not made.module or node.lineno < made.node.lineno)
         and isinstance(project.resolve(node.value, module.scope), ClassInfo)
-        for node in module.near(name)
     )
 
 
@@ -496,7 +503,7 @@ def _is_enum(project: Project, made: ClassInfo) -> bool:
 
 def _members(project: Project, enum: ClassInfo) -> Iterator[object]:
     """The members of an enum."""
-    if not _is_enum(project, enum):
+    if not project.once(_is_enum, enum):
         raise NotConstantError(f"what {enum.name} holds")
     for member in enum.members:
         if not member.name.startswith("_"):
@@ -516,7 +523,7 @@ def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> objec
         if binding.value is not None:
             if project.once(_is_changed, (one.module, name)) or _is_assigned(project, one.module, name, made):
                 break
-            if _is_enum(project, one) and not name.startswith("_"):
+            if project.once(_is_enum, one) and not name.startswith("_"):
                 return _member(project, one, name, binding.value, depth)
             return _value(project, binding.value, one.body, depth + 1)
         if isinstance(binding.node, ast.FunctionDef) and not any(
