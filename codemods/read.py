@@ -172,9 +172,8 @@ class _Reader:
             for target in _targets(stmt):
                 self.bind_target(target, stmt, scope, guard)
             if isinstance(stmt, _COMPOUND):
-                for part in ast.iter_child_nodes(stmt):
-                    if isinstance(part, ast.expr):
-                        self.scan(part, stmt, scope, guard)
+                for part in _heads(stmt):
+                    self.scan(part, stmt, scope, guard)
                 for block in _blocks(stmt):
                     self.block(block, scope, _guard(stmt, block, guard))
             else:
@@ -491,6 +490,20 @@ def _guard(stmt: ast.stmt, block: list[ast.stmt], guard: ast.AST | None) -> ast.
         if is_type_checking(test) and negated == (block is stmt.body):
             return guard
     return stmt
+
+
+def _heads(stmt: ast.stmt) -> Iterator[ast.expr]:
+    """The expressions of a compound statement that stand in none of its blocks."""
+    for part in ast.iter_child_nodes(stmt):
+        head: ast.AST | None = part
+        if isinstance(part, ast.withitem):
+            head = part.context_expr
+        elif isinstance(part, ast.ExceptHandler):
+            head = part.type
+        elif isinstance(part, ast.match_case):
+            head = part.guard
+        if isinstance(head, ast.expr):
+            yield head
 
 
 def _blocks(stmt: ast.stmt) -> Iterator[list[ast.stmt]]:
