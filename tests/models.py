@@ -8,9 +8,12 @@ in a string as the place demands; a tab at the start of a line is one step of in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from environments import ASKED
@@ -38,6 +41,16 @@ class Sources:
     def __repr__(self) -> str:
         parts = [f"--- {path}\n{data.decode()}" for path, data in self.files.items()]
         return "\n".join([f"<{self.backrefs} backrefs>", *parts])
+
+
+@contextmanager
+def written(project: Sources) -> Iterator[Path]:
+    """A folder that holds the project."""
+    with TemporaryDirectory() as folder:
+        tree = Path(folder).resolve()
+        for name, data in project.files.items():
+            (tree / name).write_bytes(data)
+        yield tree
 
 
 @dataclass(eq=False)

@@ -11,13 +11,11 @@ import subprocess
 import tokenize
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from graph import graph_of
 from hypothesis import assume, given, settings
-from models import Sources, projects
+from models import Sources, projects, written
 
 from backpop.codemods import probe
 from backpop.codemods.patch import build_patch
@@ -51,7 +49,7 @@ def test_reverses_after_the_source_map_the_same(project: Sources) -> None:
 @given(projects())
 @_share(30)
 def test_a_killed_run_is_completed_wherever_the_reverses_are(project: Sources) -> None:
-    with _written(project) as tree:
+    with written(project) as tree:
         first = _converted(tree, Placement.AFTER_SOURCE)
         for change in first.changes:
             change.path.write_bytes(change.halfway)
@@ -62,7 +60,7 @@ def test_a_killed_run_is_completed_wherever_the_reverses_are(project: Sources) -
 
 
 def _assert_same_graph(project: Sources, placement: Placement = Placement.AUTO) -> None:
-    with _written(project) as tree:
+    with written(project) as tree:
         graph = graph_of(tree)
         assume("error" not in graph)
         _write(_converted(tree, placement))
@@ -72,7 +70,7 @@ def _assert_same_graph(project: Sources, placement: Placement = Placement.AUTO) 
 @given(projects())
 @_share(60)
 def test_every_backref_has_one_outcome_and_a_second_run_none(project: Sources) -> None:
-    with _written(project) as tree:
+    with written(project) as tree:
         first = _converted(tree)
         assert not first.problems
         sites = {conversion.site for conversion in first.conversions}
@@ -88,7 +86,7 @@ def test_every_backref_has_one_outcome_and_a_second_run_none(project: Sources) -
 @given(projects())
 @_share(40)
 def test_a_killed_run_is_completed_by_the_next(project: Sources) -> None:
-    with _written(project) as tree:
+    with written(project) as tree:
         first = _converted(tree)
         for change in first.changes:
             change.path.write_bytes(change.halfway)
@@ -100,7 +98,7 @@ def test_a_killed_run_is_completed_by_the_next(project: Sources) -> None:
 @given(projects(modern=False))
 @_share(60)
 def test_only_what_belongs_to_a_backref_changes(project: Sources) -> None:
-    with _written(project) as tree:
+    with written(project) as tree:
         outcome = _converted(tree)
         after = {change.path.name: change.after for change in outcome.changes}
         comments: Counter[str] = Counter()
@@ -123,23 +121,13 @@ def test_only_what_belongs_to_a_backref_changes(project: Sources) -> None:
 @given(projects(modern=False))
 @_share(15)
 def test_git_turns_the_patch_into_the_bytes_that_are_written(project: Sources) -> None:
-    with _written(project) as tree:
+    with written(project) as tree:
         outcome = _converted(tree)
         assume(outcome.changes)
         patch = build_patch(outcome.changes, tree)
         subprocess.run(["git", "apply", "-"], input=patch, cwd=tree, check=True)
         for change in outcome.changes:
             assert change.path.read_bytes() == change.after
-
-
-@contextmanager
-def _written(project: Sources) -> Iterator[Path]:
-    """A folder that holds the project."""
-    with TemporaryDirectory() as folder:
-        tree = Path(folder).resolve()
-        for name, data in project.files.items():
-            (tree / name).write_bytes(data)
-        yield tree
 
 
 def _converted(tree: Path, placement: Placement = Placement.AUTO) -> Outcome:

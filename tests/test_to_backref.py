@@ -8,16 +8,13 @@ from __future__ import annotations
 import ast
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 from graph import assert_same_graph, graph_of
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from models import Sources, projects
+from models import Sources, projects, written
 from test_cli import backpop, git
 from test_fixtures import CASES
 from tool import FIXTURES, command_of, files_of, plan
@@ -156,7 +153,7 @@ EVERYTHING = "to-backref --options --many-to-many --drop-annotations --keep"
 @given(projects(), st.sampled_from(["configured", "collection", "scalar"]))
 @settings(max_examples=settings().max_examples * 60 // 100)
 def test_generated_pairs_collapse_to_the_same_mappers(project: Sources, keep: str) -> None:
-    with _written(project) as tree:
+    with written(project) as tree:
         _write(plan(tree))
         graph = graph_of(tree)
         assume("error" not in graph)
@@ -172,7 +169,7 @@ def test_generated_pairs_collapse_to_the_same_mappers(project: Sources, keep: st
 @given(projects())
 @settings(max_examples=settings().max_examples * 60 // 100)
 def test_generated_plain_backrefs_come_back_to_the_byte(project: Sources) -> None:
-    with _written(project) as tree:
+    with written(project) as tree:
         for conversion in filter(_is_plain, plan(tree).conversions):
             _write(_only(plan(tree), conversion))
             assert _taken_back(tree, conversion)
@@ -241,15 +238,6 @@ def test_every_refusal_of_the_way_back_has_a_case() -> None:
 def _expected(case: Path) -> list[str]:
     file = case / "expected.txt"
     return file.read_text("utf-8").splitlines() if file.exists() else []
-
-
-@contextmanager
-def _written(project: Sources) -> Iterator[Path]:
-    with TemporaryDirectory() as folder:
-        tree = Path(folder).resolve()
-        for name, data in project.files.items():
-            (tree / name).write_bytes(data)
-        yield tree
 
 
 def _fresh(source: Path, tree: Path) -> dict[str, bytes]:

@@ -12,7 +12,7 @@ from enum import Enum
 
 from backpop.codemods.facts import ClassInfo, Member, last_name
 from backpop.codemods.link import Attribute, Project, Value
-from backpop.codemods.plan.evaluate import table_name
+from backpop.codemods.plan.evaluate import snake_case, table_name
 from backpop.codemods.plan.move import NotAStringError, attribute_of_column
 
 _OF_TABLES = frozenset({"c", "columns", "__table__"})
@@ -339,7 +339,7 @@ def _tables(project: Project, made: ClassInfo) -> Iterator[str]:
         yield own
         return
     # Flask-SQLAlchemy's rule; other packages' bases take the plural, or leave the underscores out
-    snake = re.sub(r"((?<=[a-z0-9])[A-Z]|(?!^)[A-Z](?=[a-z]))", r"_\1", made.name).lower()
+    snake = snake_case(made.name)
     yield snake
     if not any(isinstance(root.key, Attribute) for root in project.roots(made)):
         for name in (snake, made.name.lower()):

@@ -539,7 +539,7 @@ def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> objec
         if name == "__tablename__" and any(
             isinstance(root.key, Attribute) and root.key.name == "Model" for root in project.roots(made)
         ):
-            return _flask_table_name(made.name)
+            return snake_case(made.name).lstrip("_")  # Flask-SQLAlchemy's own name for its table
     raise NotConstantError(f"{made.name}.{name}")
 
 
@@ -550,6 +550,6 @@ def _member(project: Project, enum: ClassInfo, name: str, value: ast.expr, depth
         return _Member(enum, name, known=False)
 
 
-def _flask_table_name(name: str) -> str:
-    """Flask-SQLAlchemy's own name for the table of a class that gives none."""
-    return re.sub(r"((?<=[a-z0-9])[A-Z]|(?!^)[A-Z](?=[a-z]))", r"_\1", name).lower().lstrip("_")
+def snake_case(name: str) -> str:
+    """The name of a class in lower case, its words divided by underscores as Flask-SQLAlchemy does it."""
+    return re.sub(r"((?<=[a-z0-9])[A-Z]|(?!^)[A-Z](?=[a-z]))", r"_\1", name).lower()

@@ -183,10 +183,9 @@ def _notes(project: Project, conversions: list[Expansion]) -> list[Report]:
     ]
     for target, sources in needed.items():
         names = ", ".join(sorted(source.shown for source in sources))
-        for first in list(sources.values())[:1]:
-            node = first.target.node
-            detail = f"nothing that {target.shown} or its packages import imports {names}"
-            notes.append(Report(target.path, node.lineno, node.col_offset + 1, "BP901", detail))
+        node = next(iter(sources.values())).target.node
+        detail = f"nothing that {target.shown} or its packages import imports {names}"
+        notes.append(Report(target.path, node.lineno, node.col_offset + 1, "BP901", detail))
     return notes
 
 
