@@ -144,7 +144,12 @@ def spelt(project: Project, target: ClassInfo, module: str, name: str) -> Moved 
             return Moved(f"{bound}.{name}")
         if module == f"{found.name}.orm" and f"{bound}.orm." in target.module.source.text:
             return Moved(f"{bound}.orm.{name}")
-    return None if project.lookup(name, target.scope) else Moved(name, (Import(module, name, ""),))
+    if project.lookup(name, target.scope):
+        return None
+    above = any(star.guard is None and star.line < target.node.lineno for star in target.module.scope.stars)
+    if above and project.resolve(ast.Name(name), target.scope) == External(f"{module}.{name}"):
+        return Moved(name)  # a star import brings it
+    return Moved(name, (Import(module, name, ""),))
 
 
 def _library_names(project: Project, target: ClassInfo) -> Iterator[tuple[str, External]]:
