@@ -21,7 +21,7 @@ from tool import FIXTURES, command_of, files_of, plan
 
 from backpop.codemods import probe
 from backpop.codemods.codes import CODES
-from backpop.codemods.plan.model import Conversion, Expansion
+from backpop.codemods.plan.model import Conversion, Expansion, Form
 from backpop.codemods.run import Outcome
 from backpop.codemods.write import write_changes
 
@@ -172,14 +172,29 @@ def test_generated_plain_backrefs_come_back_to_the_byte(project: Sources) -> Non
     with written(project) as tree:
         for conversion in filter(_is_plain, plan(tree).conversions):
             _write(_only(plan(tree), conversion))
-            assert _taken_back(tree, conversion)
-            assert _used(files_of(tree)) == _used(project.files)
+            if _taken_back(tree, conversion):
+                assert _used(files_of(tree)) == _used(project.files)
+            else:  # what is assigned after a class stays a pair
+                assert isinstance(conversion, Expansion)
+                assert conversion.reverse is not None
+                assert conversion.reverse.spot.form is not Form.BODY
+                _restore(project, tree)
+
+
+def _restore(project: Sources, tree: Path) -> None:
+    for name, data in project.files.items():
+        (tree / name).write_bytes(data)
 
 
 def _used(files: dict[str, bytes]) -> dict[str, bytes]:
-    """The files without the imports that a generated module may have without using them."""
+    """The files without the imports that a generated module may have without using them, and without those
+    that a type checker misses there: the way back leaves them where an annotation names what they import.
+    """
     unused = re.compile(rb"^from (?:sqlalchemy import orm|typing import .*)\r?\n", re.MULTILINE)
-    return {name: unused.sub(b"", data) for name, data in files.items()}
+    missed = re.compile(
+        rb"\r?\nif TYPE_CHECKING:\r?\n[ \t]+from \w+ import (\w+)\r?\n(?=.*[\"'\[]\1\b)", re.DOTALL
+    )
+    return {name: missed.sub(b"", unused.sub(b"", data)) for name, data in files.items()}
 
 
 def test_streams_and_exit_statuses(tmp_path: Path) -> None:
