@@ -132,11 +132,12 @@ class Files:
 
     def add(self, path: str, data: bytes) -> None:
         """Take a file that was read."""
-        if len(data) <= self._room:
+        self._room -= len(data)
+        if self._room >= 0:
             self._kept[path] = data
-            self._room -= len(data)
         else:
             self._others.append(path)
+            self._let_go()
 
     def add_surveyed(self, paths: Sequence[str], held: Sequence[Index]) -> None:
         """Take files that another process has read, and what they hold of each of the ``KINDS``."""
@@ -144,6 +145,13 @@ class Files:
         for index, part in zip(self._of_surveyed.values(), held, strict=True):
             for name, holders in part.items():
                 index[name] = index[name] + holders if name in index else holders
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Keep nothing: where most is read again, a part in memory saves little."""
+        self._others += self._kept
+        self._kept.clear()
+        self._room = 0
 
     def data(self, path: str) -> bytes | None:
         """The bytes of a file, None if it cannot be read."""
