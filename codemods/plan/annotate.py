@@ -153,7 +153,13 @@ def _with(forward: Forward, reverse: Reverse, annotation: Moved, arguments: tupl
     if hidden is not None:
         raise _NotSureError(f"{hidden} means something else in the body of {target.name}")
     imports = tuple(dict.fromkeys((*reverse.imports, *annotation.imports)))
-    return reverse._replace(annotation=annotation.text, arguments=arguments, imports=imports)
+    comments = [one.comment for one in reverse.arguments if one.comment and one not in arguments]
+    return reverse._replace(
+        annotation=annotation.text,
+        arguments=arguments,
+        imports=imports,
+        comments=(*reverse.comments, *comments),
+    )
 
 
 def shape_of(project: Project, forward: Forward) -> Shape:

@@ -90,6 +90,7 @@ class Argument(NamedTuple):
     keyword: str | None
     text: str
     column: int | None = None
+    comment: str = ""  # behind it, on its last line
 
     def __str__(self) -> str:
         return f"{self.keyword}={self.text}" if self.keyword else self.text
@@ -111,7 +112,7 @@ class Spot(NamedTuple):
     node: ast.AST  # the class statement, the statement that it comes after, or the call that maps the target
     scope: Scope  # that the reverse is evaluated in: for a class body, its own
     line: int  # names bound further down, in the scope around the statement, are not yet there
-    owner: str = ""  # how the scope names the target, for a statement of its own
+    owner: str = ""  # how the scope names the target, or its mapper for ADDED, for a statement of its own
 
     @property
     def module(self) -> Module:

@@ -66,24 +66,41 @@ def reverse_of(project: Project, forward: Forward, spot: Spot | None = None) -> 
         arguments.append(Argument(key, moved.text, moved.column))
         imports += moved.imports
     arguments.append(Argument("back_populates", quoted(forward.name, quote)))
+    comments, beside = _comments(forward, arguments)
     return Reverse(
         target,
         spot,
         forward.backref.name,
         factory.text,
-        tuple(arguments),
-        _comments(forward, arguments),
+        tuple(one._replace(comment=beside.get(one.keyword, "")) for one in arguments),
+        comments,
         tuple(dict.fromkeys(imports)),
     )
 
 
-def _comments(forward: Forward, arguments: list[Argument]) -> tuple[str, ...]:
-    """The comments within ``backref(...)`` that do not move to the reverse as part of an argument."""
+def _comments(forward: Forward, arguments: list[Argument]) -> tuple[tuple[str, ...], dict[str | None, str]]:
+    """The comments within ``backref(...)`` that do not move to the reverse as part of an argument: those that
+    stand by themselves, and those behind an argument, by its keyword."""
     source = forward.site.scope.module.source
     node = forward.backref.node
     if node.lineno == node.end_lineno:
-        return ()
+        return (), {}
+    within = set(ast.walk(node))
+    ends = {
+        value.end_lineno: key
+        for key, value in sorted(forward.backref.options, key=lambda option: option[1].end_col_offset or 0)
+        if value in within
+    }
+    alone: list[str] = []
+    beside: dict[str | None, str] = {}
     start, end = source.span(node)
-    tokens = tokenize.generate_tokens(io.StringIO(f"({source.text[start:end]})").readline)
-    comments = (token.string for token in tokens if token.type == tokenize.COMMENT)
-    return tuple(one for one in comments if not any(one in argument.text for argument in arguments))
+    for token in tokenize.generate_tokens(io.StringIO(f"({source.text[start:end]})").readline):
+        comment = token.string
+        if token.type != tokenize.COMMENT or any(comment in argument.text for argument in arguments):
+            continue
+        key = ends.get(node.lineno + token.start[0] - 1)
+        if key is None:
+            alone.append(comment)
+        else:
+            beside[key] = comment
+    return tuple(alone), beside

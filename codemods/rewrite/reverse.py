@@ -163,12 +163,17 @@ def render(
     comments = [indent + comment for comment in (*above, *reverse.comments)]
     arguments = [str(argument) for argument in reverse.arguments]
     line = f"{indent}{opening}{reverse.factory}({', '.join(arguments)}){closing}"
-    if not any("\n" in text or "\r" in text for text in arguments) and (
-        len(line.expandtabs(TAB)) <= line_length
-    ):
+    broken = any(
+        one.comment or "\n" in text or "\r" in text
+        for one, text in zip(reverse.arguments, arguments, strict=True)
+    )
+    if not broken and len(line.expandtabs(TAB)) <= line_length:
         return newline.join([*comments, line])
     inner = indent + source.indent_unit
-    body = [f"{inner}{indented(argument, inner, newline)}," for argument in reverse.arguments]
+    body = [
+        f"{inner}{indented(argument, inner, newline)},{f'  {argument.comment}' if argument.comment else ''}"
+        for argument in reverse.arguments
+    ]
     return newline.join([*comments, f"{indent}{opening}{reverse.factory}(", *body, f"{indent}){closing}"])
 
 
