@@ -176,7 +176,7 @@ _ALL = (
     Code(
         "BP205",
         "target has no declarative class body",
-        "The target class is a mixin, abstract, or mapped imperatively in another scope, so an attribute in "
+        "The target class is a mixin, abstract, or mapped where that cannot be seen, so an attribute in "
         "its body would not become a relationship of its mapper.",
         "Convert this pair by hand, in the properties of the target's mapping.",
         'class User(Base):\n    __abstract__ = True\n...\nuser = relationship("User", backref="addresses")',
@@ -268,7 +268,7 @@ _ALL = (
         "BP310",
         "classes are not mapped in one block",
         "The two imperative mappings do not stand in the same list of statements, so one may be made without "
-        "the other.",
+        "the other; or the target's module, which maps it, may not be done when the source's needs it.",
         "Map both classes in one function or module, or convert this pair by hand.",
         "def map_users():\n"
         "    registry.map_imperatively(User, users)\n"
@@ -281,7 +281,7 @@ _ALL = (
     Code(
         "BP311",
         "class is mapped more than once",
-        "Several calls of one scope map the class, and nothing tells which one the relationship belongs to.",
+        "Several calls map the class, and nothing tells which one the relationship belongs to.",
         "Convert this pair by hand.",
         "registry.map_imperatively(User, users)\n...\nregistry.map_imperatively(User, other_users)",
     ),
@@ -289,7 +289,8 @@ _ALL = (
         "BP312",
         "reverse cannot be written after the source",
         "A statement after the source needs the target by a name that the source's module has for it, and "
-        "mappers that the class statements make.",
+        "mappers that the class statements make; where mapper() made the target's, also class_mapper() or "
+        "sqlalchemy.orm.",
         "Import the target above the source, or let --placement choose the class body.",
         '$ backpop to-back-populates --placement after-source    # address.py does not import "User"',
     ),

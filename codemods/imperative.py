@@ -7,7 +7,7 @@ it (``User = self.classes.User``); a :class:`~backpop.codemods.facts.ClassInfo` 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -69,13 +69,13 @@ class Mappings:
         return next((one for one in self.of_scope(scope) if one.call.node is node), None)
 
     def of_class(self, made: ClassInfo, scope: Scope) -> list[Mapping]:
-        """The mappings of a class that a scope, or the nearest one around it, makes."""
+        """The mappings of a class that a scope, or the nearest one around it, makes; else other modules."""
         for outer in scope.chain():
             if outer.kind != "class" and self.of_scope(outer):
                 found = self._of_class[outer].get(made)
                 if found:
                     return found
-        return []
+        return self._project.once(_elsewhere, made)
 
     def named(self, expr: ast.expr, scope: Scope) -> ClassInfo | None:
         """The class that an expression stands for, where a scope around it maps one imperatively."""
@@ -92,7 +92,7 @@ class Mappings:
             for one in self.of_scope(outer) if outer.kind != "class" else ():
                 if one.made is resolved or self._stand_ins.get((outer, resolved)) is one.made:
                     return one.made
-        return None
+        return resolved if isinstance(resolved, ClassInfo) and self.of_class(resolved, scope) else None
 
     def _meaning(self, expr: ast.expr, scope: Scope) -> Resolved | str | None:
         """What an expression stands for; for a global that only functions define, its name."""
@@ -155,6 +155,23 @@ class Mappings:
             if isinstance(func, ast.Attribute) and name == "mapper" and not isinstance(one, ClassInfo):
                 return isinstance(func.value, ast.Name) and func.value.id in {"self", "cls"}
         return False
+
+
+def _elsewhere(project: Project, made: ClassInfo) -> list[Mapping]:
+    """The mappings of a class of a module that modules make when they are imported."""
+    if made.scope.kind != "module" or made.node not in made.module.tree.body or project.is_mapped(made):
+        return []
+    paths = project.files.where(_may_map(made.name.encode()))
+    return [
+        one
+        for module in project.modules_of(paths)
+        for one in project.mappings.of_scope(module.scope)
+        if one.made is made
+    ]
+
+
+def _may_map(name: bytes) -> Callable[[bytes], bool]:
+    return lambda data: (b"map_imperatively(" in data or b"mapper(" in data) and name in data
 
 
 def _by_class(pairs: Iterable[tuple[ClassInfo, Mapping]]) -> dict[ClassInfo, list[Mapping]]:

@@ -620,6 +620,21 @@ class Project:
             self._reach[start] = frozenset(found)
         return goal in self._reach[start]
 
+    def starts(self, start: str, goal: str) -> bool:
+        """Whether one file of the project, while it is imported, may be what imports another.
+
+        The packages around it run before it does.
+        """
+        started = {start}
+        running = {start, *self.tree.packages_around(start)}
+        waiting = [start]
+        while waiting:
+            module = self.module(waiting.pop())
+            fresh = set(self.imports(module)) - running - started if module else set()
+            started |= fresh
+            waiting.extend(fresh)
+        return goal in started
+
 
 def _imports(project: Project, module: Module) -> tuple[str, ...]:
     found: set[str] = set()

@@ -43,7 +43,9 @@ def mirrored(project: Project, mover: Mover, forward: Forward) -> dict[str, Move
             raise Refused("BP106", "secondaryjoin without secondary")
         if "primaryjoin" in given and "primaryjoin" not in own:
             join = given["primaryjoin"]
-            if has_remote(project, forward, join) and mover.spot.form is Form.ENTRY:
+            if has_remote(project, forward, join) and project.mappings.of_class(
+                forward.target, forward.scope
+            ):
                 result["primaryjoin"] = _with_remote_of_tables(project, mover, forward, join)
             elif has_remote(project, forward, join):
                 result["primaryjoin"] = Moved(quoted(_with_remote_swapped(project, mover, join), mover.quote))
@@ -140,7 +142,8 @@ def _with_remote_of_tables(project: Project, mover: Mover, forward: Forward, joi
         found = project.mappings.of_class(made, forward.scope)
         table = found[0].table if len(found) == 1 else None
         inherits = any(one.argument("inherits") is not None for one in found)
-        if not isinstance(table, ast.Name) or inherits:
+        elsewhere = any(one.call.scope not in forward.scope.chain() for one in found)
+        if not isinstance(table, ast.Name) or inherits or elsewhere:
             raise Refused("BP502", f"the tables in {ast.unparse(join)} are not known")
         sides.append({table.id, made.name})
     moved = mover.move("primaryjoin", join)  # the names in it are the same there

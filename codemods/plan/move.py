@@ -87,13 +87,15 @@ class Mover:
         if isinstance(expr, ast.Constant) and not hasattr(expr, "lineno"):  # given by a function
             return Moved(quoted(expr.value, self.quote) if isinstance(expr.value, str) else repr(expr.value))
         if late and isinstance(expr, ast.Constant) and isinstance(expr.value, str):
-            if self.project.same_registry(self.source, self.target) is False:
+            added = self.spot.form is Form.ADDED and not self.project.is_mapped(self.target)
+            if added or self.project.same_registry(self.source, self.target) is False:
                 raise Refused("BP506", f"{keyword}={ast.unparse(expr)}")
             return Moved(self._segment(expr), column=expr.col_offset)
         if keyword == "secondary" and self._makes_table(expr):
             return self._named_table(expr)
         # what is looked up in a container may not be there yet where the target stands
-        looked_up = late and any(isinstance(node, ast.Subscript) for node in ast.walk(expr))
+        before = self.spot.form in {Form.BODY, Form.ENTRY}
+        looked_up = late and before and any(isinstance(node, ast.Subscript) for node in ast.walk(expr))
         as_it_is = None if looked_up else self._substituted(expr, self.scope, immediate=True, late=late)
         if as_it_is is not None and not (late and as_it_is.imports):
             return as_it_is

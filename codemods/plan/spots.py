@@ -14,16 +14,18 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from backpop.codemods.facts import (
+    ClassInfo,
     Definition,
     Module,
     Place,
     Scope,
     entries,
     is_written_out,
+    last_name,
     properties_of,
 )
 from backpop.codemods.imperative import Mapping
-from backpop.codemods.link import External, Project
+from backpop.codemods.link import External, Project, Resolved
 from backpop.codemods.plan.factory import SQLMODEL
 from backpop.codemods.plan.forward import Forward
 from backpop.codemods.plan.model import Form, Refused, Spot
@@ -47,11 +49,15 @@ _OF_EXPRESSIONS = frozenset(
 
 
 def forms(project: Project, forward: Forward, placement: Placement) -> list[Form]:
-    """The ways to write a reverse, the best first; a statement after the source is ``ASSIGNED`` here."""
+    """The ways to write a reverse, the best first; a statement after the source is ``ASSIGNED`` here,
+
+    if the target is mapped declaratively.
+    """
     if forward.factory == SQLMODEL:
         return [Form.BODY]  # nothing else becomes a relationship of SQLModel's
-    if project.mappings.of_class(forward.target, forward.scope):
-        return [Form.ENTRY]
+    mappings = project.mappings.of_class(forward.target, forward.scope)
+    if mappings:
+        return [Form.ENTRY if mappings[0].call.scope in forward.scope.chain() else Form.ADDED]
     if forward.site.place is Place.METHOD:
         return [Form.BODY] if placement is not Placement.AFTER_SOURCE else []
     if not _is_in_body(forward) and not _is_beside(project, forward):
@@ -123,33 +129,73 @@ def _after(project: Project, forward: Forward) -> Spot:
             raise Refused("BP312", f"{made.name} is only mapped later, by {base}")
     if not in_body and project.is_mapped(forward.source):
         _check_unconfigured(project, forward)
-    owner = _name_of(project, forward, scope, stmt)
-    form = Form.ASSIGNED if project.is_instrumented(target) else Form.ADDED
-    return Spot.after(form, stmt, scope, owner)
+    names = list(_names(project, forward, scope, stmt))
+    owner = _name_of(project, target, scope, names)
+    if owner is None:
+        raise Refused("BP312", f"{target.name} has no name of its own at {scope.module.shown}:{stmt.lineno}")
+    mappings = project.mappings.of_class(target, scope)
+    if mappings:
+        mapper = _mapper(mappings, owner, names)
+        _check_mapped_before(project, target, mappings[0], scope.module)
+        return Spot.after(Form.ADDED, stmt, scope, mapper)
+    if project.is_instrumented(target):
+        return Spot.after(Form.ASSIGNED, stmt, scope, owner)
+    return Spot.after(Form.ADDED, stmt, scope, f"{owner}.__mapper__")
 
 
-def _name_of(project: Project, forward: Forward, scope: Scope, stmt: ast.stmt) -> str:
-    """What a scope calls the target after one of its statements. Raises :class:`Refused`."""
-    target, guards = forward.target, {None, forward.source.guard}
-    by_module = None
+def _names(
+    project: Project, forward: Forward, scope: Scope, stmt: ast.stmt
+) -> Iterator[tuple[str, Resolved]]:
+    """The names that are bound for sure after a statement of a scope, and what they stand for."""
+    guards = {None, forward.source.guard}
     for outer in scope.chain():
         for name, bindings in outer.bindings.items() if outer.kind != "class" else ():
-            if not (
-                len(bindings) == 1
-                and bindings[0].guard in guards
-                and (outer is not scope or bindings[0].line <= (stmt.end_lineno or stmt.lineno))
+            if (
+                all(one.guard in guards for one in bindings)
+                and (outer is not scope or bindings[-1].line <= (stmt.end_lineno or stmt.lineno))
                 and project.lookup(name, scope) is bindings
+                and (found := project.resolve(ast.Name(name), scope)) is not None
             ):
-                continue
-            found = project.resolve(ast.Name(name), scope)
-            if found is target:
-                return name
-            member = ast.Attribute(ast.Name(name), target.name)
-            if isinstance(found, Module) and project.resolve(member, scope) is target:
-                by_module = by_module or f"{name}.{target.name}"
-    if by_module is not None:
-        return by_module
-    raise Refused("BP312", f"{target.name} has no name of its own at {scope.module.shown}:{stmt.lineno}")
+                yield name, found
+
+
+def _name_of(
+    project: Project, target: ClassInfo, scope: Scope, names: Sequence[tuple[str, Resolved]]
+) -> str | None:
+    """What a scope calls the target, by one of some names."""
+    for name, found in names:
+        if found is target:
+            return name
+    for name, found in names:
+        member = ast.Attribute(ast.Name(name), target.name)
+        if isinstance(found, Module) and project.resolve(member, scope) is target:
+            return f"{name}.{target.name}"
+    return None
+
+
+def _mapper(mappings: Sequence[Mapping], owner: str, names: Sequence[tuple[str, Resolved]]) -> str:
+    """The mapper of a class that is mapped imperatively. Raises :class:`Refused`."""
+    if len(mappings) > 1:
+        raise Refused("BP311", f"{owner} at {', '.join(one.where for one in mappings)}")
+    if last_name(mappings[0].call.node.func) == "map_imperatively":
+        return f"{owner}.__mapper__"
+    known = {found.name: name for name, found in names if isinstance(found, External)}  # mapper() sets none
+    if "sqlalchemy.orm.class_mapper" in known:
+        function = known["sqlalchemy.orm.class_mapper"]
+    elif "sqlalchemy.orm" in known:
+        function = f"{known['sqlalchemy.orm']}.class_mapper"
+    else:
+        raise Refused("BP312", f"class_mapper() has no name there, and gives the mapper of {owner}")
+    return f"{function}({owner}, configure=False)"
+
+
+def _check_mapped_before(project: Project, target: ClassInfo, mapping: Mapping, there: Module) -> None:
+    """Raise :class:`Refused` unless the target is mapped whenever a module has imported it."""
+    module = mapping.call.scope.module
+    if module is not target.module or mapping.call.stmt not in module.tree.body:
+        raise Refused("BP310", f"{target.name} is only mapped at {mapping.where}")
+    if project.starts(module.path, there.path):
+        raise Refused("BP310", f"importing {module.shown} imports {there.shown}")
 
 
 def _check_unconfigured(project: Project, forward: Forward) -> None:

@@ -44,7 +44,7 @@ def _statement(source: Source, reverse: Reverse, indent: str, line_length: int) 
     if reverse.spot.form is Form.ASSIGNED:
         return render(reverse, f"{owner}.{name} = ", "", indent, source, line_length)
     name = quoted(name, source.quote(reverse.spot.node, reverse.spot.module.tree))
-    return render(reverse, f"{owner}.__mapper__.add_property({name}, ", ")", indent, source, line_length)
+    return render(reverse, f"{owner}.add_property({name}, ", ")", indent, source, line_length)
 
 
 def _blank_lines(source: Source, stmt: ast.ClassDef) -> int:
