@@ -524,6 +524,9 @@ def by_name(project: Project, source: ClassInfo, name: str) -> ClassInfo:
         ]
         if known:
             raise Refused("BP205", f"{name} at {_where(known)} is no declarative class of the same registry")
+        outside = project.resolve(ast.Name(simple), source.body)
+        if isinstance(outside, External) and not outside.name.startswith("builtins."):
+            raise Refused("BP203", f"{outside.name} is not among the files that were given")
         raise Refused("BP201", f"no mapped class is named {name}")
     return _only(shared, name)
 
