@@ -58,7 +58,7 @@ class Package:
 
     ``modules`` are what SQLAlchemy is to map, each also by itself if ``alone``, in an environment with the
     package and what it ``requires`` beside its own ``dependencies``, or in place of them, and with these
-    variables; what ``exclude`` matches is not verified.
+    variables, once Python has run ``setup``; what ``exclude`` matches is not verified.
     """
 
     name: str
@@ -70,6 +70,7 @@ class Package:
     exclude: str = ""
     requires: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    setup: str = ""
 
     def archive(self) -> Path:
         """The wheel, fetched by pip into the cache if it is not there. Raises :class:`NotFetchedError`."""
@@ -110,7 +111,8 @@ def convert(package: Package, verifying: bool = False) -> str:
     with TemporaryDirectory(prefix="ecosystem-") as folder:
         tree = Path(folder).resolve() / "tree"
         with ZipFile(archive) as wheel:
-            wheel.extractall(tree, [name for name in wheel.namelist() if "/static/" not in name])
+            names = wheel.namelist()
+            wheel.extractall(tree, [one for one in names if "/static/" not in one or one.endswith(".py")])
         _run([*GIT, "init", "-q"], tree)
         _run([*GIT, "add", "-A", "-f"], tree)
         released = _run([*GIT, "write-tree"], tree).stdout.decode().strip()
@@ -207,6 +209,7 @@ def _verified(package: Package, tree: Path) -> str:
     command = [*BACKPOP, "verify", "--python", str(python), "--verify-timeout", "600"]
     command += [] if package.alone else ["--no-verify-alone"]
     command += ["--exclude", package.exclude] if package.exclude else []
+    command += ["--verify-setup", package.setup] if package.setup else []
     home = tree.parent / "home"  # some write there when they are imported
     home.mkdir()
     environment = {**os.environ, **package.environment, "HOME": str(home)}
