@@ -315,7 +315,9 @@ class _UnclearError(Exception):
 
 
 def _has_table(made: ClassInfo) -> bool:
-    return made.member("__tablename__") is not None or made.member("__table__") is not None
+    """Whether a class has a table of its own, and does not share that of its base."""
+    given = (made.member("__tablename__"), made.member("__table__"))
+    return any(one is not None and not (one.value is not None and _is_none(one.value)) for one in given)
 
 
 _ForeignKey = tuple[str, ClassInfo, str]
