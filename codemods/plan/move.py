@@ -380,18 +380,13 @@ class _Stringer(ast.NodeTransformer):
             if self.project.same_registry(source, self.mover.target) is False:
                 raise NotAStringError(f"{source.name} is not in the registry of {self.mover.target.name}")
             return self._attribute(self._class(source), self._column(source, node.id))
-        return self._resolved(node, self.project.resolve(node, scope))
+        table = self._own_table(bindings[0].value, bindings[0].scope) if len(bindings) == 1 else None
+        return table or self._resolved(node, self.project.resolve(node, scope))
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        if node.attr == "__table__" and self.tables_first:
-            made = self.project.resolve(node.value, self.scope)
-            name = (
-                class_table_name(self.project, self.mover.target, made)
-                if isinstance(made, ClassInfo)
-                else None
-            )
-            if name is not None:
-                return ast.Name(name)
+        table = self._own_table(node, self.scope)
+        if table is not None:
+            return table
         column = self._table_column(node)
         if column is not None:
             return column
@@ -423,6 +418,16 @@ class _Stringer(ast.NodeTransformer):
 
     visit_GeneratorExp = visit_SetComp = visit_DictComp = visit_ListComp  # type: ignore[assignment]
     visit_NamedExpr = visit_Await = visit_JoinedStr = visit_ListComp  # type: ignore[assignment]
+
+    def _own_table(self, value: ast.expr | None, scope: Scope) -> ast.Name | None:
+        """``Class.__table__``, where a string may be the name of a table."""
+        if not (self.tables_first and isinstance(value, ast.Attribute) and value.attr == "__table__"):
+            return None
+        made = self.project.resolve(value.value, scope)
+        if not isinstance(made, ClassInfo):
+            return None
+        name = class_table_name(self.project, self.mover.target, made)
+        return ast.Name(name) if name is not None else None
 
     def _constant(self, node: ast.Attribute) -> ast.Constant | None:
         """The value of ``cls.__tablename__`` and the like."""

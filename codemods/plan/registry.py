@@ -10,9 +10,10 @@ import ast
 import keyword
 import re
 
-from backpop.codemods.facts import ClassInfo
+from backpop.codemods.facts import ClassInfo, last_name
 from backpop.codemods.link import Attribute, External, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
+from backpop.codemods.plan.evaluate import table_name as name_of_table
 from backpop.codemods.plan.model import Refused, listed
 
 # Annotations that are names in such a string beside sqlalchemy's own.
@@ -127,11 +128,10 @@ def _has_schema(metadata: Resolved) -> bool:
 
 def class_table_name(project: Project, near: ClassInfo, made: ClassInfo) -> str | None:
     """The key of a declarative class's own table in the metadata of a registry, if that is certain."""
-    name = made.literal("__tablename__")
-    schema_free = not any(
-        "schema" in ast.unparse(one.node) or "__table_args__" in one.body.bindings
-        for one in (made, *project.ancestors(made))
-    )
+    line = (made, *project.ancestors(made))
+    inherits = any(project.is_mapped(one) for one in line[1:])
+    name = made.literal("__tablename__") if inherits else name_of_table(project, made)
+    schema_free = not any(map(_may_have_schema, line))
     if not isinstance(name, str) or not name.isidentifier() or not schema_free:
         return None
     known = [
@@ -142,6 +142,22 @@ def class_table_name(project: Project, near: ClassInfo, made: ClassInfo) -> str 
     ]
     shared = project.same_registry(made, near) and not any(_has_schema(one) for one in known)
     return name if shared else None
+
+
+def _may_have_schema(made: ClassInfo) -> bool:
+    """Whether a class may say that its table belongs to a schema, or to other metadata."""
+    if "schema" in ast.unparse(made.node) or "__bind_key__" in made.body.bindings:
+        return True
+    given = made.member("__table_args__")
+    value = given.value if given is not None else None
+    if value is None:
+        return "__table_args__" in made.body.bindings
+    return not all(
+        None not in one.keys  # nothing from elsewhere
+        if isinstance(one, ast.Dict)
+        else isinstance(one, ast.Call) and last_name(one.func)[:1].isupper()  # a constraint, or an index
+        for one in (value.elts if isinstance(value, ast.Tuple) else [value])
+    )
 
 
 def library_name(project: Project, near: ClassInfo, resolved: Resolved) -> str | None:
