@@ -153,6 +153,11 @@ class Reverse(NamedTuple):
     hint: Hint | None = None  # what declared the attribute until now, and goes
     notes: tuple[tuple[str, str], ...] = ()  # codes and details to report of it
 
+    @property
+    def opening(self) -> str:
+        """What stands before the call in a class body."""
+        return f"{self.name}: {self.annotation} = " if self.annotation else f"{self.name} = "
+
     def reads(self) -> set[str]:
         """The bare names that the relationship reads where it is written, quoted or not."""
         return self.annotation_reads().union(*map(names_in, self._texts()))

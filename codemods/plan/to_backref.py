@@ -15,7 +15,7 @@ from contextlib import suppress
 from backpop.codemods.codes import CODES
 from backpop.codemods.facts import TOO_DEEP, Module, Site, read_at_once
 from backpop.codemods.link import External, Project
-from backpop.codemods.plan.annotate import is_dataclass
+from backpop.codemods.plan.annotate import annotated, is_dataclass
 from backpop.codemods.plan.carried import (
     annotated_way,
     canonical,
@@ -38,7 +38,7 @@ from backpop.codemods.plan.model import (
 )
 from backpop.codemods.plan.move import LATE, Moved, NotAStringError, free_names, quoted
 from backpop.codemods.plan.pairs import Pairs, Side, find_pairs, member_site
-from backpop.codemods.plan.policy import Keep, Policy
+from backpop.codemods.plan.policy import Annotate, Keep, Policy
 from backpop.codemods.plan.reverse import reverse_of
 
 # The statement of a side says or does more than make the relationship: that of the other side may not.
@@ -181,11 +181,12 @@ def _carries_nothing(project: Project, kept: Side, removed: Side, policy: Policy
 
 def _is_as_written(project: Project, kept: Side, removed: Side) -> bool:
     """Whether a side stands exactly as to-back-populates would write it for the other one's backref."""
+    forward = kept.with_backref(removed.name)
     try:
-        reverse = reverse_of(project, kept.with_backref(removed.name))
+        reverse = annotated(project, forward, reverse_of(project, forward), Annotate.AUTO)
     except Refused:
         return False
-    text = f"{reverse.name} = {reverse.factory}({', '.join(map(str, reverse.arguments))})"
+    text = f"{reverse.opening}{reverse.factory}({', '.join(map(str, reverse.arguments))})"
     return ast.dump(ast.parse(text).body[0]) == ast.dump(removed.site.stmt)
 
 

@@ -36,7 +36,7 @@ def reverse_edits(
     yield from removed.edits()
     lines = [
         render(
-            reverse, _opening(reverse), "", indent, source, line_length, above=removed.comments(reverse.hint)
+            reverse, reverse.opening, "", indent, source, line_length, above=removed.comments(reverse.hint)
         )
         for reverse in reverses
     ]
@@ -143,10 +143,6 @@ def is_spaced(source: Source, node: ast.ClassDef, relationships: Sequence[ast.Ca
         )
         for one, other in pairs
     )
-
-
-def _opening(reverse: Reverse) -> str:
-    return f"{reverse.name}: {reverse.annotation} = " if reverse.annotation else f"{reverse.name} = "
 
 
 def render(
