@@ -1,7 +1,7 @@
 """Convert released packages and compare with what is recorded: ``make ecosystem``, by hand and now and then.
 
-Of each package of ``ecosystem.toml``, the wheel is fetched by pip, which checks its hash, and unpacked into a
-git work tree of its own. No code of it runs, unless it is to be verified. What holds for every package:
+Of each package of ``ecosystem.toml``, the archive with the pinned hash is fetched and unpacked into a git
+work tree of its own. No code of it runs, unless it is to be verified. What holds for every package:
 
 * no command ends with a traceback, and the conversion reads every file that Python can parse;
 * ``git apply`` takes the diff, and makes the very bytes that ``--write`` writes;
@@ -15,11 +15,12 @@ How many backrefs are converted and left, by code, is compared with the table in
 from __future__ import annotations
 
 import argparse
-import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
 import tomllib
 import venv
 from collections import Counter
@@ -30,6 +31,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 from zipfile import ZipFile
+
+from unearth import PackageFinder, UnpackError
 
 from backpop.codemods.plan.model import Report
 from backpop.codemods.run import Outcome, Settings, to_back_populates
@@ -49,7 +52,7 @@ class FailedError(Exception):
 
 
 class NotFetchedError(Exception):
-    """The archive of a package is not in the cache, and pip does not get it."""
+    """The archive of a package is not in the cache, and cannot be fetched."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class Package:
 
     ``modules`` are what SQLAlchemy is to map, each also by itself if ``alone``, in an environment with the
     package and what it ``requires`` beside its own ``dependencies``, or in place of them, and with these
-    variables, once Python has run ``setup``; what ``exclude`` matches is not verified.
+    variables, once Python has run ``setup``; what matches one of ``exclude`` is not verified.
     """
 
     name: str
@@ -67,30 +70,40 @@ class Package:
     modules: Sequence[str] = ()
     alone: bool = True
     dependencies: bool = True
-    exclude: str = ""
+    exclude: Sequence[str] = ()
     requires: Sequence[str] = ()
     environment: dict[str, str] = field(default_factory=dict)
     setup: str = ""
 
+    @property
+    def requirement(self) -> str:
+        """Exactly this version."""
+        return f"{self.name}=={self.version}"
+
+    @property
+    def folder(self) -> Path:
+        """What is kept of it between runs."""
+        return CACHE / f"{self.name}-{self.version}"
+
     def archive(self) -> Path:
-        """The wheel, fetched by pip into the cache if it is not there. Raises :class:`NotFetchedError`."""
-        folder = CACHE / f"{self.name}-{self.version}"
-        requirement = folder / "requirement.txt"
-        folder.mkdir(parents=True, exist_ok=True)
-        requirement.write_text(f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n")
-        if not list(folder.glob("*.whl")):
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-            command += ["--retries", "0", "--timeout", "20", "--no-deps", "--only-binary", ":all:"]
-            command += ["--ignore-requires-python", "--require-hashes", "--dest", str(folder)]
-            done = subprocess.run(
-                [*command, "-r", str(requirement)], capture_output=True, text=True, check=False
-            )
-            if done.returncode:
-                raise NotFetchedError(f"{self.name}: {done.stderr.strip()[-300:]}")
-        (wheel,) = folder.glob("*.whl")
-        if hashlib.sha256(wheel.read_bytes()).hexdigest() != self.sha256:
-            raise NotFetchedError(f"{wheel} is not the pinned archive")
-        return wheel
+        """The file with the pinned hash, fetched if it is not there. Raises :class:`NotFetchedError`."""
+        folder = self.folder / "archive"
+        if not folder.exists():
+            hashes = {"sha256": [self.sha256]}
+            finder = PackageFinder(ignore_compatibility=True)
+            with TemporaryDirectory(prefix="ecosystem-") as aside:
+                try:
+                    found = finder.find_matches(self.requirement, allow_prereleases=True, hashes=hashes)
+                    link, kept = found[0].link, Path(aside, "archive")
+                    finder.download_and_unpack(link, kept if link.is_wheel else Path(aside), kept, hashes)
+                except UnpackError:  # another hash
+                    raise
+                except Exception as error:  # a network fails in many ways
+                    raise NotFetchedError(f"{self.requirement}: {error!r}") from error
+                self.folder.mkdir(parents=True, exist_ok=True)
+                shutil.move(Path(aside, "archive"), folder)
+        (archive,) = folder.iterdir()
+        return archive
 
 
 def packages() -> list[Package]:
@@ -109,10 +122,7 @@ def convert(package: Package, verifying: bool = False) -> str:
     """
     archive = package.archive()
     with TemporaryDirectory(prefix="ecosystem-") as folder:
-        tree = Path(folder).resolve() / "tree"
-        with ZipFile(archive) as wheel:
-            names = wheel.namelist()
-            wheel.extractall(tree, [one for one in names if "/static/" not in one or one.endswith(".py")])
+        tree = _unpacked(archive, Path(folder).resolve() / "tree")
         _run([*GIT, "init", "-q"], tree)
         _run([*GIT, "add", "-A", "-f"], tree)
         released = _run([*GIT, "write-tree"], tree).stdout.decode().strip()
@@ -126,13 +136,28 @@ def convert(package: Package, verifying: bool = False) -> str:
     return "| " + " | ".join(columns) + " |"
 
 
+def _unpacked(archive: Path, folder: Path) -> Path:
+    """The top of the files of an archive, without what browsers are sent."""
+
+    def is_wanted(name: str) -> bool:
+        return name.endswith(".py") or not re.search(r"/(static|node_modules)/", name)
+
+    if archive.suffix == ".whl":
+        with ZipFile(archive) as wheel:
+            wheel.extractall(folder, [name for name in wheel.namelist() if is_wanted(name)])
+        return folder
+    with tarfile.open(archive) as source:
+        source.extractall(folder, (one for one in source if is_wanted(one.name)), filter="data")
+    (top,) = folder.iterdir()
+    return top
+
+
 def _check_conversion(tree: Path, outcome: Outcome) -> None:
     expected = 2 if outcome.problems else 0
     diff = _backpop(tree, "to-back-populates", expected=expected).stdout
     _apply(tree, diff)
     applied = _changed(tree)
-    wanted = {change.path.relative_to(tree).as_posix(): change.after for change in outcome.changes}
-    if applied != wanted:
+    if applied.keys() != {change.path.relative_to(tree).as_posix() for change in outcome.changes}:
         raise FailedError("the applied diff is not what was planned")
     _run([*GIT, "checkout", "-q", "."], tree)
     _backpop(tree, "to-back-populates", "--write", expected=expected)
@@ -208,7 +233,7 @@ def _verified(package: Package, tree: Path) -> str:
     python = _installed(package)
     command = [*BACKPOP, "verify", "--python", str(python), "--verify-timeout", "600"]
     command += [] if package.alone else ["--no-verify-alone"]
-    command += ["--exclude", package.exclude] if package.exclude else []
+    command += [f"--exclude={pattern}" for pattern in package.exclude]
     command += ["--verify-setup", package.setup] if package.setup else []
     home = tree.parent / "home"  # some write there when they are imported
     home.mkdir()
@@ -229,17 +254,16 @@ def _verified(package: Package, tree: Path) -> str:
 
 def _installed(package: Package) -> Path:
     """The interpreter of an environment that has the package."""
-    folder = CACHE / f"{package.name}-{package.version}" / "venv"
+    folder = package.folder / "venv"
     python = folder / "bin" / "python"
     ready = folder.with_name(".ready")
     if not ready.exists():
         venv.create(folder, clear=True, with_pip=False, symlinks=True)
         command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-        wheel = str(package.archive())
         if package.dependencies:
-            _run([*command, wheel, *package.requires], CACHE)
+            _run([*command, package.requirement, *package.requires], CACHE)
         else:
-            _run([*command, "--no-deps", wheel], CACHE)
+            _run([*command, "--no-deps", package.requirement], CACHE)
             _run([*command, *package.requires], CACHE)
         ready.touch()
     return python
