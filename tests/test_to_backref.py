@@ -50,6 +50,7 @@ STAYS = {
     "factory-subclass-of-relationship-property": "made by a class of the project",
     "refused-placement": "assigned after the class",
     "imperative-target-of-a-class": "an imperative mapping",
+    "layout-statement-in-front-of-the-last-line": "assigned after the class",
     "sqlmodel": "SQLModel's",
     "sqlmodel-across-modules": "SQLModel's",
 }

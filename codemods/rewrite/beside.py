@@ -51,7 +51,7 @@ def _blank_lines(source: Source, stmt: ast.ClassDef) -> int:
     """How many blank lines the file has after a class, or before one at its end: two at most."""
     last = stmt.end_lineno or stmt.lineno
     if source.text[source.line_end(last) :].strip():
-        lines = range(last + 1, last + 3)
+        lines = range(last + 1, min(last + 3, len(source.line_starts) + 1))
     else:
         lines = range(first_line(stmt) - 1, max(first_line(stmt) - 3, 0), -1)
     found = [line for line in lines if not source.line_text(line).strip()]
