@@ -86,10 +86,11 @@ def _comments(forward: Forward, arguments: list[Argument]) -> tuple[tuple[str, .
     if node.lineno == node.end_lineno:
         return (), {}
     within = set(ast.walk(node))
+    moved = {argument.keyword for argument in arguments}
     ends = {
         value.end_lineno: key
         for key, value in sorted(forward.backref.options, key=lambda option: option[1].end_col_offset or 0)
-        if value in within
+        if value in within and key in moved
     }
     alone: list[str] = []
     beside: dict[str | None, str] = {}

@@ -49,9 +49,9 @@ _OF_EXPRESSIONS = frozenset(
 
 
 def forms(project: Project, forward: Forward, placement: Placement) -> list[Form]:
-    """The ways to write a reverse, the best first; a statement after the source is ``ASSIGNED`` here,
+    """The ways to write a reverse, the best first.
 
-    if the target is mapped declaratively.
+    A statement after the source is ``ASSIGNED`` here, unless it is for a mapping of another module.
     """
     if forward.factory == SQLMODEL:
         return [Form.BODY]  # nothing else becomes a relationship of SQLModel's
