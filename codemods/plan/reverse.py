@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import tokenize
 
 from backpop.codemods.link import Project
@@ -86,22 +87,23 @@ def _comments(forward: Forward, arguments: list[Argument]) -> tuple[tuple[str, .
     if node.lineno == node.end_lineno:
         return (), {}
     within = set(ast.walk(node))
-    moved = {argument.keyword for argument in arguments}
-    ends = {
-        value.end_lineno: key
-        for key, value in sorted(forward.backref.options, key=lambda option: option[1].end_col_offset or 0)
-        if value in within and key in moved
-    }
+    spans = sorted((source.span(value), key) for key, value in forward.backref.options if value in within)
+    written = {argument.keyword: argument.text for argument in arguments}
+    ends = {source.line_of(end): key for (_, end), key in spans if key in written}
     alone: list[str] = []
     beside: dict[str | None, str] = {}
     start, end = source.span(node)
-    for token in tokenize.generate_tokens(io.StringIO(f"({source.text[start:end]})").readline):
-        comment = token.string
-        if token.type != tokenize.COMMENT or any(comment in argument.text for argument in arguments):
+    text = re.sub(r"\r\n?", "\n", f"({source.text[start:end]})")
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type != tokenize.COMMENT:
             continue
-        key = ends.get(node.lineno + token.start[0] - 1)
-        if key is None:
-            alone.append(comment)
+        row, column = token.start
+        line = node.lineno + row - 1
+        at = source.line_starts[line - 1] + column if row > 1 else start + column - 1
+        if any(left <= at < right and token.string in written.get(key, "") for (left, right), key in spans):
+            continue
+        if line in ends:
+            beside[ends[line]] = token.string
         else:
-            beside[key] = comment
+            alone.append(token.string)
     return tuple(alone), beside
