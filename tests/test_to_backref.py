@@ -51,6 +51,7 @@ STAYS = {
     "refused-placement": "assigned after the class",
     "imperative-target-of-a-class": "an imperative mapping",
     "layout-statement-in-front-of-the-last-line": "assigned after the class",
+    "secondary-of-a-mapped-class-otherwise": "assigned after the class",
     "sqlmodel": "SQLModel's",
     "sqlmodel-across-modules": "SQLModel's",
 }

@@ -169,7 +169,10 @@ class Mover:
         """
         scope, body = self._unwrapped(expr)
         stringer = _Stringer(self, scope, qualified=qualified, tables_first=keyword == "secondary")
-        return ast.unparse(ast.fix_missing_locations(stringer.visit(_copy(body))))
+        text = ast.unparse(ast.fix_missing_locations(stringer.visit(_copy(body))))
+        if keyword == "secondary" and not all(map(str.isidentifier, text.split("."))):
+            raise NotAStringError("SQLAlchemy 2.1 looks up a name, and evaluates nothing")
+        return text
 
     def class_argument(self, by_string: bool, named: ast.expr | None = None) -> str:
         """How the reverse names the source class: by a string, or late where no string reaches.

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ast
 import keyword
 import re
+from collections.abc import Iterator
 
-from backpop.codemods.facts import ClassInfo, last_name
+from backpop.codemods.facts import ClassInfo, Scope, last_name
 from backpop.codemods.link import Attribute, External, Project, Resolved, Value
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.evaluate import table_name as name_of_table
@@ -24,6 +25,11 @@ _TOP_LEVEL = frozenset(
     | {"distinct", "exists", "extract", "false", "true", "null", "literal", "literal_column", "select"}
     | {"text", "tuple_", "type_coerce", "between", "bindparam", "any_", "all_", "over", "within_group"}
 )
+
+# What gives a class other metadata than its declarative base has.
+_OTHER_METADATA = {"metadata", "__bind_key__"}
+# What gives it a table, or changes the one that it would have.
+_OF_TABLES = {"__table__", "__init_subclass__"}
 
 
 def class_name(project: Project, made: ClassInfo) -> str:
@@ -45,7 +51,7 @@ def class_name(project: Project, made: ClassInfo) -> str:
         suffix = parts[-size:]
         if (
             all(other.module.parts[-size:] != suffix for other in rivals)
-            and all(part.isidentifier() and not keyword.iskeyword(part) for part in suffix)
+            and all(map(_is_name, suffix))
             and not project.has_table(suffix[0])
         ):
             return ".".join((*suffix, made.name))
@@ -68,15 +74,15 @@ def table_name(project: Project, near: ClassInfo, table: Value, *, tables_first:
     if not isinstance(name, str):
         return None
     given = {keyword_.arg: keyword_.value for keyword_ in call.keywords}
-    schema = given.get("schema")
-    if {"bind_key", None} & given.keys() or not (schema is None or isinstance(schema, ast.Constant)):
+    schema = given.get("schema", ast.Constant(None))
+    if {"bind_key", None} & given.keys() or not isinstance(schema, ast.Constant):
         return None
     metadata = _metadata(project, near, table, call)
-    if metadata is None or (schema is None and any(_has_schema(one) for one in metadata)):
+    if not metadata or (schema.value is None and _may_have_schema(project, metadata)):
         return None
-    dotted = f"{schema.value!s}.{name}" if schema is not None and schema.value else name
+    dotted = f"{schema.value!s}.{name}" if schema.value else name
     parts = dotted.split(".")
-    if not all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+    if not all(map(_is_name, parts)):
         return None
     if len(parts) > 1 and project.has_table(parts[0]):
         return None
@@ -85,69 +91,38 @@ def table_name(project: Project, near: ClassInfo, table: Value, *, tables_first:
     return dotted
 
 
-def _metadata(project: Project, near: ClassInfo, table: Value, call: ast.Call) -> list[Resolved] | None:
-    """What is known of the metadata of a table, if it is that of the class's registry; else None."""
-    func = project.resolve(call.func, table.scope)
-    roots = [root.key for root in project.roots(near) if not isinstance(root.key, str)]
-    known = [one for root in roots for one in _metadata_of(project, root)]
-    if isinstance(func, Attribute) and func.name == "Table":
-        return known if Attribute(func.owner, "Model") in roots else None
-    if not (isinstance(func, External) and func.last == "Table" and len(call.args) > 1):
-        return None
-    expr = call.args[1]
-    owner = project.resolve(expr.value, table.scope) if isinstance(expr, ast.Attribute) else None
-    if owner in roots or (isinstance(owner, ClassInfo) and project.same_registry(owner, near)):
-        return known
-    return known if project.resolve(expr, table.scope) in known else None
-
-
-def _metadata_of(project: Project, root: Resolved) -> list[Resolved]:
-    """What stands for the metadata of a declarative base."""
-    found: list[Resolved] = [Attribute(root, "metadata")]
-    if isinstance(root, External):
-        found.append(External(f"{root.name}.metadata"))
-    if isinstance(root, Attribute) and root.name == "Model":
-        found.append(Attribute(root.owner, "metadata"))
-        root = root.owner
-    if isinstance(root, Value) and isinstance(root.expr, ast.Call):
-        for keyword_ in root.expr.keywords:
-            if keyword_.arg == "metadata":
-                found += project.resolve_all(keyword_.value, root.scope)
-    elif isinstance(root, ClassInfo) and "metadata" in root.body.bindings:
-        found += project.resolve_all(ast.Name("metadata"), root.body)
-    return found
-
-
-def _has_schema(metadata: Resolved) -> bool:
-    return (
-        isinstance(metadata, Value)
-        and isinstance(metadata.expr, ast.Call)
-        and any(keyword_.arg in {"schema", None} for keyword_ in metadata.expr.keywords)
-    )
-
-
 def class_table_name(project: Project, near: ClassInfo, made: ClassInfo) -> str | None:
     """The key of a declarative class's own table in the metadata of a registry, if that is certain."""
-    line = (made, *project.ancestors(made))
-    inherits = any(project.is_mapped(one) for one in line[1:])
-    name = made.literal("__tablename__") if inherits else name_of_table(project, made)
-    schema_free = not any(map(_may_have_schema, line))
-    if not isinstance(name, str) or not name.isidentifier() or not schema_free:
+    above = project.ancestors(made)
+    makers = project.once(_makers, made)
+    behind = [one for one in makers if isinstance(one, ClassInfo) and one not in above]
+    only_own = any(project.is_mapped(one) for one in above) or any(
+        "__tablename__" in one.body.bindings for one in behind
+    )
+    name = made.literal("__tablename__") if only_own else name_of_table(project, made)
+    if not isinstance(name, str) or not _is_name(name):
         return None
-    known = [
-        one
-        for root in project.roots(near)
-        if not isinstance(root.key, str)
-        for one in _metadata_of(project, root.key)
-    ]
-    shared = project.same_registry(made, near) and not any(_has_schema(one) for one in known)
-    return name if shared else None
+    metaclasses = (one for maker in makers for one in _given(project, maker, "metaclass"))
+    if any(_may_change_tables(project, one) for one in (made, *above, *behind)) or any(metaclasses):
+        return None
+    known = _metadata_of(project, near)
+    shared = project.same_registry(made, near) and known and _metadata_of(project, made)
+    return name if shared and not _may_have_schema(project, known) else None
 
 
-def _may_have_schema(made: ClassInfo) -> bool:
-    """Whether a class may say that its table belongs to a schema, or to other metadata."""
-    if "schema" in ast.unparse(made.node) or "__bind_key__" in made.body.bindings:
+def _is_name(part: str) -> bool:
+    return part.isidentifier() and not keyword.iskeyword(part)
+
+
+def _may_change_tables(project: Project, made: ClassInfo) -> bool:
+    """Whether a class may give tables, its own or those of its subclasses, a schema or another name."""
+    if "schema" in ast.unparse(made.node) or not _OF_TABLES.isdisjoint(made.body.bindings):
         return True
+    for keyword_ in made.node.keywords:
+        if keyword_.arg == "metaclass" and not isinstance(
+            project.resolve(keyword_.value, made.scope), External
+        ):
+            return True
     given = made.member("__table_args__")
     value = given.value if given is not None else None
     if value is None:
@@ -158,6 +133,107 @@ def _may_have_schema(made: ClassInfo) -> bool:
         else isinstance(one, ast.Call) and last_name(one.func)[:1].isupper()  # a constraint, or an index
         for one in (value.elts if isinstance(value, ast.Tuple) else [value])
     )
+
+
+# -- metadata
+
+
+def _metadata(project: Project, near: ClassInfo, table: Value, call: ast.Call) -> list[Resolved]:
+    """What is known of the metadata of a table, if it is that of the class."""
+    func = project.resolve(call.func, table.scope)
+    known = _metadata_of(project, near)
+    roots = [root.key for root in project.roots(near)]
+    if isinstance(func, Attribute) and func.name == "Table":
+        return known if Attribute(func.owner, "Model") in roots else []
+    if not (isinstance(func, External) and func.last == "Table" and len(call.args) > 1):
+        return []
+    expr = call.args[1]
+    owner = project.resolve(expr.value, table.scope) if isinstance(expr, ast.Attribute) else None
+    if owner in roots or (isinstance(owner, ClassInfo) and project.same_registry(owner, near)):
+        return known
+    return known if project.resolve(expr, table.scope) in known else []
+
+
+def _metadata_of(project: Project, made: ClassInfo) -> list[Resolved]:
+    """What stands for the metadata of a class; nothing if they may not be those of its declarative base."""
+    makers = project.once(_makers, made)
+    own = [one for one in (made, *project.ancestors(made)) if one not in makers]
+    if any(not _OTHER_METADATA.isdisjoint(one.body.bindings) for one in own):
+        return []
+    found: list[Resolved] = []
+    for maker in makers:
+        found.append(Attribute(maker, "metadata"))
+        if isinstance(maker, External):
+            found.append(External(f"{maker.name}.metadata"))
+        found += _given(project, maker, "metadata")
+    return found
+
+
+def _makers(project: Project, made: ClassInfo) -> list[Resolved]:
+    """The declarative bases of a class, and what those are made with.
+
+    Registries, Flask-SQLAlchemy objects, the classes that they are given, and those in between.
+    """
+    makers = [root.key for root in project.roots(made) if not isinstance(root.key, str)]
+    for maker in makers:
+        fresh: list[Resolved] = []
+        match maker:
+            case Attribute(owner=owner, name="Model" | "metadata"):
+                fresh.append(owner)
+            case Value(expr=ast.Call(func=ast.Attribute(value=registry, attr=method)), scope=scope):
+                if method in {"generate_base", "as_declarative_base"}:
+                    fresh += project.resolve_all(registry, scope)
+            case ClassInfo():
+                fresh += project.ancestors(maker)
+                fresh += (Value(one, maker.scope) for one in maker.node.decorator_list)
+        for name in ("cls", "model_class", "registry"):
+            fresh += _given(project, maker, name)
+        fresh += (one for one in _given(project, maker, "metadata") if isinstance(one, Attribute))
+        makers += (one for one in dict.fromkeys(fresh) if one not in makers)
+    return makers
+
+
+def _given(project: Project, maker: Resolved, name: str) -> list[Resolved]:
+    """What a declarative base, or what it is made with, is given by a name; itself if that is not known."""
+    match maker:
+        case Value(expr=ast.Call(keywords=keywords), scope=scope):
+            given = [one.value for one in keywords if one.arg in {name, None}]
+        case ClassInfo(body=scope) if name in scope.bindings:
+            given = [ast.Name(name)]
+        case _:
+            return []
+    return [found for value in given for found in project.resolve_all(value, scope) or [maker]]
+
+
+def _may_have_schema(project: Project, metadata: list[Resolved]) -> bool:
+    """Whether metadata may give a schema to tables that name none."""
+    for one in metadata:
+        match one:
+            case Attribute() | External():
+                continue  # by the names that others give them
+            case Value(expr=ast.Call(func=func, args=[], keywords=keywords)) if last_name(func) == "MetaData":
+                if {"schema", None}.isdisjoint(keyword_.arg for keyword_ in keywords):
+                    continue
+        return True
+    return not project.once(_with_schema_set, b"metadata.schema").isdisjoint(metadata)
+
+
+def _with_schema_set(project: Project, text: bytes) -> frozenset[Resolved]:
+    """The metadata that get their schema after they were made, in files with a text."""
+    modules = project.modules_of(project.files.where(lambda data: text in data))
+    return frozenset(
+        found
+        for module in modules
+        for node in module.near("schema")
+        if isinstance(node, ast.Attribute) and node.attr == "schema" and isinstance(node.ctx, ast.Store)
+        for found in _metadata_named(project, node.value, module.scope)
+    )
+
+
+def _metadata_named(project: Project, expr: ast.expr, scope: Scope) -> Iterator[Resolved]:
+    yield from project.resolve_all(expr, scope)
+    if isinstance(expr, ast.Attribute):  # a class that inherits them
+        yield from (Attribute(one, expr.attr) for one in project.resolve_all(expr.value, scope))
 
 
 def library_name(project: Project, near: ClassInfo, resolved: Resolved) -> str | None:
