@@ -75,7 +75,10 @@ def _names(project: Project, forward: Forward, made: ClassInfo, member: Member) 
         found = find_target(project, made, made.body, argument)[0] if argument is not None else None
     except Refused:
         return False
-    return found is forward.source or found in project.ancestors(forward.source)
+    if found is None or found not in project.ancestors(forward.source):
+        return found is forward.source
+    has_its_own = any(forward.name in one.body.bindings for one in (found, *project.ancestors(found)))
+    return not has_its_own
 
 
 def _attributes(

@@ -259,7 +259,7 @@ def _inherited_join(project: Project, forward: Forward) -> str | None:
     source, target = forward.source, forward.target
     above = (made for made in project.ancestors(source) if project.is_mapped(made) and _has_table(made))
     bases = dict.fromkeys(above)
-    if not bases or not _has_table(source):
+    if not bases or not _has_table(source) or _is_concrete(source):
         return None
     goals = dict.fromkeys([target, *filter(project.is_mapped, project.ancestors(target))])
     try:
@@ -318,6 +318,11 @@ def _has_table(made: ClassInfo) -> bool:
     """Whether a class has a table of its own, and does not share that of its base."""
     given = (made.member("__tablename__"), made.member("__table__"))
     return any(one is not None and not (one.value is not None and _is_none(one.value)) for one in given)
+
+
+def _is_concrete(made: ClassInfo) -> bool:
+    """Whether a class maps its own table alone, without that of its base."""
+    return any("concrete" in ast.unparse(one.node) for one in made.body.bindings.get("__mapper_args__", ()))
 
 
 _ForeignKey = tuple[str, ClassInfo, str]

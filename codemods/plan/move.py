@@ -8,6 +8,7 @@ SQLAlchemy evaluates those when the mappers are configured, and takes everything
 from __future__ import annotations
 
 import ast
+import re
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ LATE = frozenset({"primaryjoin", "secondaryjoin", "secondary", "foreign_keys", "
 COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "synonym", "query_expression"}
 # Methods of tables, and of what is selected from them, that make no new table in the metadata.
 _OF_TABLES = {"alias", "cte", "join", "outerjoin", "select", "subquery", "where"}
+_UNIONS = {"ConcreteBase", "AbstractConcreteBase"}
+_WITH_SELECTABLE = re.compile(r"with_polymorphic'?[:=] *\(")
 _NOT_COLUMNS = {"relationship", "relation", "dynamic_loader", "association_proxy", "backref", "composite"}
 
 
@@ -220,7 +223,7 @@ class Mover:
     def _unwrapped(self, expr: ast.expr) -> tuple[Scope, ast.expr]:
         """A lambda without arguments is its body, which does not see the names of the class body."""
         if isinstance(expr, ast.Lambda) and not _parameters(expr):
-            return _outside_classes(self.scope), expr.body
+            return self.scope.outside, expr.body
         return self.scope, expr
 
     def _segment(self, expr: ast.expr) -> str:
@@ -247,7 +250,7 @@ class Mover:
         parts: list[str] = []
         done = base
         for name, later in free_names(expr):
-            seen_from = _outside_classes(scope) if later else scope
+            seen_from = scope.outside if later else scope
             spelt = self._spelt(name.id, seen_from, immediate=immediate and not later, late=late)
             start, stop = source.span(name)
             if spelt is None or not base <= start <= stop <= end or source.text[start:stop] != name.id:
@@ -265,7 +268,7 @@ class Mover:
             end = (self.stmt.lineno, self.stmt.col_offset)
             early = [binding for binding in bindings if binding.position < end]
             if not early:
-                return self.seen(name, _outside_classes(scope))
+                return self.seen(name, scope.outside)
             if len(early) < len(bindings):
                 raise Refused("BP505", f"{name} is bound again further down in {self.source.name}")
         return bindings, scope
@@ -279,6 +282,8 @@ class Mover:
         if home is self.source.body:
             if spot.scope is home and immediate:
                 return Moved(name)
+            if project.once(_selects_a_union, self.source):
+                return None
             there_is = not immediate or (
                 spot.form in {Form.ASSIGNED, Form.ADDED}
                 and (late or all(_is_itself(one) for one in bindings))
@@ -380,6 +385,8 @@ class _Stringer(ast.NodeTransformer):
         bindings, scope = self.mover.seen(node.id, self.scope)
         source = self.mover.source
         if bindings and bindings[0].scope is source.body and not _is_dunder(node.id):
+            if self.project.once(_selects_a_union, source):
+                raise NotAStringError(f"{source.name}.{node.id} is not the column of its own table")
             if self.project.same_registry(source, self.mover.target) is False:
                 raise NotAStringError(f"{source.name} is not in the registry of {self.mover.target.name}")
             return self._attribute(self._class(source), self._column(source, node.id))
@@ -529,6 +536,20 @@ def attribute_of_column(made: ClassInfo, column: str) -> str:
     return column  # inherited, or added by a mixin
 
 
+def _selects_a_union(project: Project, made: ClassInfo) -> bool:
+    """Whether the attributes of a mapped class are columns of a union of tables, and not of its own.
+
+    SQLAlchemy: "Concrete Polymorphic Loading Configuration".
+    """
+    for one in (made, *project.ancestors(made)):
+        if any(isinstance(base, External) and base.last in _UNIONS for base in project.bases(one)):
+            return True
+        arguments = one.body.bindings.get("__mapper_args__", ())
+        if any(_WITH_SELECTABLE.search(ast.unparse(binding.node)) for binding in arguments):
+            return True
+    return False
+
+
 def _is_itself(binding: Binding) -> bool:
     """Whether what a class body binds is, as an attribute of the mapped class, still the same object."""
     if binding.how is Bound.VALUE:
@@ -550,10 +571,6 @@ def mangled(made: ClassInfo, name: str) -> str:
 
 def _is_dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
-
-
-def _outside_classes(scope: Scope) -> Scope:
-    return next(outer for outer in scope.chain() if outer.kind != "class")
 
 
 def _parameters(node: ast.Lambda) -> list[ast.arg]:
