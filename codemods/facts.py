@@ -60,6 +60,11 @@ class Binding:
         return self.line, getattr(self.node, "col_offset", 0)
 
     @property
+    def end(self) -> tuple[int, int]:
+        """Where its statement ends: what stands before does not see it."""
+        return getattr(self.node, "end_lineno", self.line), getattr(self.node, "end_col_offset", 0)
+
+    @property
     def type_checking(self) -> bool:
         """Whether only type checkers see this binding."""
         return isinstance(self.guard, ast.If) and is_type_checking(self.guard.test)
@@ -94,6 +99,11 @@ class Scope:
         if self.read is not None and isinstance(node, Definition | ast.ClassDef):
             _ = self.bindings
         return self.module.scopes.get(node)
+
+    @property
+    def outside(self) -> Scope:
+        """This scope, or for a class body the nearest around it that is none."""
+        return next(outer for outer in self.chain() if outer.kind != "class")
 
     def chain(self) -> Iterator[Scope]:
         """This scope and those around it, from the inside out."""

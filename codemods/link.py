@@ -181,6 +181,20 @@ class Project:
                 return outer.bindings[name]
         return []
 
+    def seen_from(self, expr: ast.expr, scope: Scope) -> Scope:
+        """The scope that the first name of an expression is looked up in.
+
+        A class body does not see there what it only binds itself, or further down.
+        """
+        root = expr
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        if scope.kind != "class" or not isinstance(root, ast.Name) or not hasattr(root, "lineno"):
+            return scope
+        bindings = scope.bindings.get(root.id, [])
+        late = bool(bindings) and all(one.end > (root.lineno, root.col_offset) for one in bindings)
+        return scope.outside if late else scope
+
     def _name(self, name: str, scope: Scope) -> list[Resolved]:
         for index, outer in enumerate(scope.chain()):
             if outer.kind == "class" and index > 0:

@@ -260,7 +260,7 @@ class _Reader:
                 self.bind(Binding(Bound.VALUE, name, stmt, stmt.lineno, scope, guard, value=value))
         elif isinstance(target, ast.Tuple | ast.List | ast.Starred):
             for part in ast.walk(target):
-                if isinstance(part, ast.Name):
+                if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
                     self.bind(Binding(Bound.OTHER, part.id, stmt, stmt.lineno, scope, guard))
 
     def bind(self, binding: Binding) -> None:

@@ -43,6 +43,7 @@ STAYS = {
     "factory-named": "made by a function of the project",
     "factory-partial-of-the-same-name": "made by a function of the project",
     "factory-subclass-of-relationship-property": "made by a class of the project",
+    "factory-name-bound-further-down": "a forward is assigned after the class",
     "sqlmodel": "SQLModel's",
     "sqlmodel-across-modules": "SQLModel's",
 }
@@ -53,6 +54,7 @@ NOT_AGAIN = {
     "to-backref-half-done": "arguments of backref(), which it takes --options to give again",
     "to-backref-emptied-class-on-one-line": "a class body on one line",
     "to-backref-options-imported-under-another-name": "an import that nothing used",
+    "to-backref-factory-name-bound-further-down": "an import under another name",
     "to-backref-drop-annotations-options": "an import that did not fit into one line",
 }
 

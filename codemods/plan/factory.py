@@ -249,7 +249,7 @@ def flask_like_factory(project: Project, made: ClassInfo, func: ast.expr) -> Fac
         isinstance(func, ast.Attribute) and func.attr in _FACTORIES and looks_like_flask(made, func.value)
     ):
         return None
-    owner = project.resolve(func.value, made.body)
+    owner = project.resolve(func.value, project.seen_from(func, made.body))
     return None if owner is None else Factory(owner)
 
 

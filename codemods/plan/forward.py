@@ -402,8 +402,9 @@ def find_target(
     Raises :class:`Refused` where that is not one certain mapped class of the project.
     """
     if isinstance(argument, ast.Lambda):
-        scope = next(outer for outer in scope.chain() if outer.kind != "class")
+        scope = scope.outside
         argument = argument.body
+    scope = project.seen_from(argument, scope)
     by_class_name = isinstance(argument, ast.Attribute) and argument.attr == "__name__"
     if isinstance(argument, ast.Attribute) and by_class_name:
         argument = argument.value
@@ -447,7 +448,8 @@ def annotated_target(project: Project, site: Site) -> ast.expr:
 def named_target(project: Project, annotation: ast.expr | None, scope: Scope) -> ast.expr | None:
     """The class that an annotation names, as the first argument of a relationship would."""
     argument = annotated_class(annotation)
-    if isinstance(argument, ast.Name | ast.Attribute) and project.resolve(argument, scope) is None:
+    seen_from = project.seen_from(argument, scope) if argument is not None else scope
+    if isinstance(argument, ast.Name | ast.Attribute) and project.resolve(argument, seen_from) is None:
         # a name for type checkers alone; SQLAlchemy then looks it up in the registry, as a string
         return ast.Constant(ast.unparse(argument))
     return argument

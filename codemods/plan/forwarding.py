@@ -70,6 +70,7 @@ def meanings(project: Project, func: ast.expr, scope: Scope, line: int) -> list[
     Of a name that is bound several times, as in ``relationship = partial(relationship, lazy="raise")``, only
     the last binding above the line counts.
     """
+    scope = project.seen_from(func, scope)
     bindings = project.lookup(func.id, scope) if isinstance(func, ast.Name) else []
     if len(bindings) < 2:
         return project.resolve_all(func, scope)

@@ -172,12 +172,23 @@ def _is_bound_above(project: Project, spot: Spot, func: ast.expr) -> bool:
 
 def _resolves(project: Project, spot: Spot, func: ast.expr, forward: Forward) -> bool:
     """Whether a spelling means the forward's factory where the reverse will stand, not just elsewhere."""
+    func = _without_place(func)
     factories = (factory_of(project, resolved) for resolved in meanings(project, func, spot.scope, spot.line))
     return any(one is not None and one.owner == forward.factory.owner for one in factories) or (
         forward.factory.owner is not None
         and isinstance(func, ast.Attribute)
         and project.resolve(func.value, spot.scope) == forward.factory.owner
     )
+
+
+def _without_place(func: ast.expr) -> ast.expr:
+    """The same names, to be read after all that a class body binds."""
+    match func:
+        case ast.Name(id=name):
+            return ast.Name(name)
+        case ast.Attribute(value=owner, attr=name):
+            return ast.Attribute(_without_place(owner), name)
+    return func
 
 
 def _in_scope(project: Project, spot: Spot, forward: Forward) -> Iterator[str]:
