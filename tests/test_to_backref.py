@@ -38,6 +38,7 @@ NOT_BACK = {
 STAYS = {
     "assigned-after-the-class": "the forward is assigned after the class",
     "assigned-elsewhere": "the forward is assigned after the class",
+    "factory-helper-class-method-by-position": "made by a function of the project",
     "factory-helper-methods": "made by a function of the project",
     "factory-helper-function": "made by a function of the project",
     "factory-named": "made by a function of the project",

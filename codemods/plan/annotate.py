@@ -21,6 +21,7 @@ from backpop.codemods.plan.model import Argument, Import, Refused, Reverse, name
 from backpop.codemods.plan.move import Moved, quoted
 from backpop.codemods.plan.place import relationship_calls, spelt
 from backpop.codemods.plan.policy import Annotate
+from backpop.codemods.plan.registry import class_name
 
 _LAZY = {"dynamic": "DynamicMapped", "write_only": "WriteOnlyMapped"}
 _COLLECTIONS = {"list": "List", "set": "Set"}  # and their older names in typing
@@ -378,6 +379,8 @@ class _Style:
             return source.name, ()
         if source.scope.kind != "module" or source.module is self.module:
             raise _NotSureError(f"{source.name} at {source.where} cannot be named in {self.module.shown}")
+        if "." in class_name(project, source):  # an import of another one would have the same name
+            raise _NotSureError(f"there are other classes named {source.name}")
         path = project.import_path(self.module, source.module)
         if self.module.checking_block is not None:
             return source.name, (Import(path, source.name, "", "TYPE_CHECKING"),)
