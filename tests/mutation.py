@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "mutation"
 SURVIVED, UNTESTED = 0, 33
-RULES = ("move", "place", "forward", "direction", "pairs", "to_backref", "existing", "joins", "evaluate")
+RULES = sorted(f"plan/{path.stem}" for path in (ROOT / "codemods" / "plan").glob("[a-z]*.py"))
 # Those that convert in this process; what SQLAlchemy says of the fixtures does not depend on our code.
 TESTS = ("test_fixtures.py::test_conversion", "test_evaluate.py", "test_audit.py")
 SETTINGS = """\
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="which of them")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     given = parser.parse_args()
-    modules = given.modules or [f"plan/{name}" for name in RULES]
+    modules = given.modules or RULES
     _prepare(modules)
     jobs = ("--max-children", str(given.jobs))
     said = _mutmut("run", *jobs, "none of them")  # makes the mutants, and times the tests
