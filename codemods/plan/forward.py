@@ -218,7 +218,7 @@ def _backref(project: Project, site: Site, scope: Scope, given: ast.expr) -> Bac
     value = _chosen(project, site, scope, given)
     name: ast.expr | None = value
     options: list[tuple[str, ast.expr]] = []
-    if isinstance(value, ast.Call) and not _computes_a_name(value):
+    if isinstance(value, ast.Call):
         name, options = _backref_call(project, site, scope, value)
     elif isinstance(value, ast.Tuple | ast.List):
         if len(value.elts) != 2 or not isinstance(value.elts[1], ast.Dict):
@@ -260,7 +260,7 @@ def _backref_call(
     ):
         helped = None if splats else backref_call(project, scope, call)
         if helped is None:
-            raise Refused("BP101", f"backref is the result of {ast.unparse(func)}()")
+            return call, []  # of something that may give the name
         call = helped
     if splats:
         raise Refused("BP103", "some arguments of backref() come from a splat")
@@ -287,12 +287,6 @@ def _chosen(project: Project, site: Site, scope: Scope, value: ast.expr) -> ast.
     except NotConstantError as error:
         raise Refused("BP101", f"whether it has a backref depends on {error}") from error
     raise Refused("BP101", f"it is {ast.unparse(value)}")
-
-
-def _computes_a_name(call: ast.Call) -> bool:
-    """Whether a call is a method of a string, as ``cls.__name__.lower()``, not of a module or an object."""
-    func = call.func
-    return isinstance(func, ast.Attribute) and func.attr != "backref" and not isinstance(func.value, ast.Name)
 
 
 def _constant_name(project: Project, node: ast.expr, scope: Scope) -> str | None:
