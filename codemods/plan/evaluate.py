@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from backpop.codemods.facts import Binding, Bound, ClassInfo, Definition, Module, Scope, last_name
 from backpop.codemods.link import Attribute, External, Opaque, Project, Resolved, Value
+from backpop.codemods.plan.bases import may_set
 
 _METHODS = frozenset(
     {"lower", "upper", "title", "capitalize", "casefold", "swapcase", "strip", "lstrip", "rstrip", "replace"}
@@ -354,7 +355,8 @@ def _of_library(project: Project, name: str, args: list[object], keywords: dict[
         case (("builtins.hasattr" | "builtins.getattr"), [ClassInfo() as made, str() as attribute, *default]):
             known = any(attribute in one.body.bindings for one in (made, *project.ancestors(made)))
             from_base = attribute in _OF_BASES or attribute.startswith("_")
-            if not known and (from_base or _has_unseen_base(project, made)):
+            set_later = may_set(project, made, attribute)
+            if not known and (from_base or set_later or _has_unseen_base(project, made)):
                 raise LookupError
             if name == "builtins.hasattr":
                 return known
@@ -513,6 +515,8 @@ def _members(project: Project, enum: ClassInfo) -> Iterator[object]:
 def _of_class(project: Project, made: ClassInfo, name: str, depth: int) -> object:
     if name == "__name__" or (name == "__qualname__" and made.scope.kind == "module"):
         return made.name
+    if may_set(project, made, name):
+        raise NotConstantError(f"{made.name}.{name}")
     for one in (made, *project.ancestors(made)):
         bindings = one.body.bindings.get(name)
         if not bindings:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from backpop.codemods.facts import ClassInfo, Scope, last_name
 from backpop.codemods.link import Attribute, External, Project, Resolved, Value
+from backpop.codemods.plan.bases import given_to, makers_of, may_set
 from backpop.codemods.plan.evaluate import NotConstantError, evaluate
 from backpop.codemods.plan.evaluate import table_name as name_of_table
 from backpop.codemods.plan.model import Refused, listed
@@ -28,8 +29,8 @@ _TOP_LEVEL = frozenset(
 
 # What gives a class other metadata than its declarative base has.
 _OTHER_METADATA = {"metadata", "__bind_key__"}
-# What gives it a table, or changes the one that it would have.
-_OF_TABLES = {"__table__", "__init_subclass__"}
+# What says which table a class has.
+_OF_TABLES = ("__table__", "__tablename__", "__table_args__")
 
 
 def class_name(project: Project, made: ClassInfo) -> str:
@@ -94,7 +95,7 @@ def table_name(project: Project, near: ClassInfo, table: Value, *, tables_first:
 def class_table_name(project: Project, near: ClassInfo, made: ClassInfo) -> str | None:
     """The key of a declarative class's own table in the metadata of a registry, if that is certain."""
     above = project.ancestors(made)
-    makers = project.once(_makers, made)
+    makers = makers_of(project, made)
     behind = [one for one in makers if isinstance(one, ClassInfo) and one not in above]
     only_own = any(project.is_mapped(one) for one in above) or any(
         "__tablename__" in one.body.bindings for one in behind
@@ -102,8 +103,8 @@ def class_table_name(project: Project, near: ClassInfo, made: ClassInfo) -> str 
     name = made.literal("__tablename__") if only_own else name_of_table(project, made)
     if not isinstance(name, str) or not _is_name(name):
         return None
-    metaclasses = (one for maker in makers for one in _given(project, maker, "metaclass"))
-    if any(_may_change_tables(project, one) for one in (made, *above, *behind)) or any(metaclasses):
+    changed = any(may_set(project, made, one) for one in _OF_TABLES)
+    if changed or any(_may_have_other_table(one) for one in (made, *above, *behind)):
         return None
     known = _metadata_of(project, near)
     shared = project.same_registry(made, near) and known and _metadata_of(project, made)
@@ -114,15 +115,10 @@ def _is_name(part: str) -> bool:
     return part.isidentifier() and not keyword.iskeyword(part)
 
 
-def _may_change_tables(project: Project, made: ClassInfo) -> bool:
-    """Whether a class may give tables, its own or those of its subclasses, a schema or another name."""
-    if "schema" in ast.unparse(made.node) or not _OF_TABLES.isdisjoint(made.body.bindings):
+def _may_have_other_table(made: ClassInfo) -> bool:
+    """Whether a class may say that its table, or those of its subclasses, have a schema or are others."""
+    if "schema" in ast.unparse(made.node) or "__table__" in made.body.bindings:
         return True
-    for keyword_ in made.node.keywords:
-        if keyword_.arg == "metaclass" and not isinstance(
-            project.resolve(keyword_.value, made.scope), External
-        ):
-            return True
     given = made.member("__table_args__")
     value = given.value if given is not None else None
     if value is None:
@@ -156,7 +152,7 @@ def _metadata(project: Project, near: ClassInfo, table: Value, call: ast.Call) -
 
 def _metadata_of(project: Project, made: ClassInfo) -> list[Resolved]:
     """What stands for the metadata of a class; nothing if they may not be those of its declarative base."""
-    makers = project.once(_makers, made)
+    makers = makers_of(project, made)
     own = [one for one in (made, *project.ancestors(made)) if one not in makers]
     if any(not _OTHER_METADATA.isdisjoint(one.body.bindings) for one in own):
         return []
@@ -165,44 +161,8 @@ def _metadata_of(project: Project, made: ClassInfo) -> list[Resolved]:
         found.append(Attribute(maker, "metadata"))
         if isinstance(maker, External):
             found.append(External(f"{maker.name}.metadata"))
-        found += _given(project, maker, "metadata")
+        found += given_to(project, maker, "metadata")
     return found
-
-
-def _makers(project: Project, made: ClassInfo) -> list[Resolved]:
-    """The declarative bases of a class, and what those are made with.
-
-    Registries, Flask-SQLAlchemy objects, the classes that they are given, and those in between.
-    """
-    makers = [root.key for root in project.roots(made) if not isinstance(root.key, str)]
-    for maker in makers:
-        fresh: list[Resolved] = []
-        match maker:
-            case Attribute(owner=owner, name="Model" | "metadata"):
-                fresh.append(owner)
-            case Value(expr=ast.Call(func=ast.Attribute(value=registry, attr=method)), scope=scope):
-                if method in {"generate_base", "as_declarative_base"}:
-                    fresh += project.resolve_all(registry, scope)
-            case ClassInfo():
-                fresh += project.ancestors(maker)
-                fresh += (Value(one, maker.scope) for one in maker.node.decorator_list)
-        for name in ("cls", "model_class", "registry"):
-            fresh += _given(project, maker, name)
-        fresh += (one for one in _given(project, maker, "metadata") if isinstance(one, Attribute))
-        makers += (one for one in dict.fromkeys(fresh) if one not in makers)
-    return makers
-
-
-def _given(project: Project, maker: Resolved, name: str) -> list[Resolved]:
-    """What a declarative base, or what it is made with, is given by a name; itself if that is not known."""
-    match maker:
-        case Value(expr=ast.Call(keywords=keywords), scope=scope):
-            given = [one.value for one in keywords if one.arg in {name, None}]
-        case ClassInfo(body=scope) if name in scope.bindings:
-            given = [ast.Name(name)]
-        case _:
-            return []
-    return [found for value in given for found in project.resolve_all(value, scope) or [maker]]
 
 
 def _may_have_schema(project: Project, metadata: list[Resolved]) -> bool:
