@@ -65,8 +65,10 @@ def blocks_of(change: FileChange) -> list[Block]:
     spans: list[tuple[int, int, list[Edit]]] = []
     for edit in change.edits:
         start = before.rfind(b"\n", 0, edit.start) + 1
-        whole_lines = edit.start == edit.end == start and edit.new.endswith(b"\n")
-        end = start if whole_lines else before.find(b"\n", edit.end) + 1 or len(before)
+        begins_line = edit.start == start and not (spans and spans[-1][1] > start)
+        ends_line = edit.end == start or before[edit.end - 1 : edit.end] == b"\n"
+        whole_lines = begins_line and ends_line and edit.new[-1:] in {b"", b"\n"}
+        end = edit.end if whole_lines else before.find(b"\n", edit.end) + 1 or len(before)
         joined = [edit]
         if spans and start <= spans[-1][1]:
             start, _, earlier = spans.pop()

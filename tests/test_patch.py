@@ -191,6 +191,12 @@ def test_only_the_lines_of_an_edit_that_differ_are_shown() -> None:
     assert body(change(before, Edit(0, len(before), after))) == expected
 
 
+def test_a_line_between_two_that_go_is_unchanged() -> None:
+    before = b"zero\none\ntwo\nthree\n"
+    expected = "@@ -1,4 +1,3 @@\n-zero\n one\n-two\n+2\n three\n"
+    assert body(change(before, Edit(0, 5, b""), Edit(9, 12, b"2"))) == expected
+
+
 def test_hunks_whose_context_touches_are_one() -> None:
     lines = b"".join(b"%02d\n" % number for number in range(20))
 
