@@ -304,6 +304,9 @@ class Project:
                     bound = True
             elif module not in seen and module not in nothing and not name.startswith("_"):
                 seen.add(module)
+                exported = self.once(_exported, module)
+                if exported is not None and name not in exported:
+                    continue
                 if name in module.scope.bindings:
                     yield self._member(module, name)
                     bound = True
@@ -648,6 +651,19 @@ class Project:
             started |= fresh
             waiting.extend(fresh)
         return goal in started
+
+
+def _exported(_: Project, module: Module) -> frozenset[object] | None:
+    """What ``__all__`` lists; None where there is none, or it is not all to be seen."""
+    bindings = module.scope.bindings.get("__all__", [])
+    if not bindings or "__all__." in module.source.text:  # .append() and the like
+        return None
+    found: list[object] = []
+    for binding in bindings:
+        if not isinstance(binding.value, ast.List | ast.Tuple):
+            return None
+        found += (one.value if isinstance(one, ast.Constant) else None for one in binding.value.elts)
+    return None if None in found else frozenset(found)
 
 
 def _imports(project: Project, module: Module) -> tuple[str, ...]:
