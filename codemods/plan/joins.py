@@ -34,6 +34,11 @@ def mirrored(project: Project, mover: Mover, forward: Forward) -> dict[str, Move
     result: dict[str, Moved] = {}
     if "secondary" in given:
         result["secondary"] = mover.move("secondary", given["secondary"])
+        # beside foreign() in the primaryjoin, SQLAlchemy looks for no keys in the secondaryjoin either
+        first, second = own.get("primaryjoin", given.get("secondaryjoin")), given.get("primaryjoin")
+        marked = [is_marked(project, forward, join, "foreign") for join in (first, second)]
+        if marked == [True, False] and "secondaryjoin" not in own:
+            raise Refused("BP502", "foreign() in the secondaryjoin, and none in the primaryjoin")
         for key, other in zip(_JOINS, reversed(_JOINS), strict=True):
             if other in given and key not in own:
                 _check_remote_is_secondary(given[other])
@@ -43,11 +48,11 @@ def mirrored(project: Project, mover: Mover, forward: Forward) -> dict[str, Move
             raise Refused("BP106", "secondaryjoin without secondary")
         if "primaryjoin" in given and "primaryjoin" not in own:
             join = given["primaryjoin"]
-            if has_remote(project, forward, join) and project.mappings.of_class(
+            if is_marked(project, forward, join, "remote") and project.mappings.of_class(
                 forward.target, forward.scope
             ):
                 result["primaryjoin"] = _with_remote_of_tables(project, mover, forward, join)
-            elif has_remote(project, forward, join):
+            elif is_marked(project, forward, join, "remote"):
                 result["primaryjoin"] = Moved(quoted(_with_remote_swapped(project, mover, join), mover.quote))
             else:
                 result["primaryjoin"] = mover.move("primaryjoin", join)
@@ -106,20 +111,19 @@ def _check_remote_is_secondary(join: ast.expr) -> None:
                 raise Refused("BP502", f"{ast.unparse(node)} is no column of the secondary")
 
 
-def has_remote(project: Project, forward: Forward, join: ast.expr) -> bool:
-    """Whether a join marks columns with ``remote()``; ``remote_side`` then counts for nothing."""
+def is_marked(project: Project, forward: Forward, join: ast.expr | None, mark: str) -> bool:
+    """Whether a join marks columns with ``remote()`` or ``foreign()``.
+
+    ``remote_side``, or the foreign keys of the tables, count for nothing then.
+    """
     if isinstance(join, ast.Constant):
-        return isinstance(join.value, str) and re.search(r"\bremote\s*\(", join.value) is not None
-    for node in ast.walk(join):
+        return isinstance(join.value, str) and re.search(rf"\b{mark}\s*\(", join.value) is not None
+    for node in ast.walk(join) if join is not None else ():
         if isinstance(node, ast.Call):
-            if last_name(node.func) == "remote":
+            if last_name(node.func) == mark:
                 return True
             found = project.resolve(node.func, forward.scope)
-            if (
-                isinstance(found, External)
-                and found.name.startswith("sqlalchemy.")
-                and found.last == "remote"
-            ):
+            if isinstance(found, External) and found.name.startswith("sqlalchemy.") and found.last == mark:
                 return True
     return False
 

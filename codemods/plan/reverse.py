@@ -9,7 +9,7 @@ import tokenize
 
 from backpop.codemods.link import Project
 from backpop.codemods.plan.forward import Forward
-from backpop.codemods.plan.joins import has_remote, mirrored
+from backpop.codemods.plan.joins import is_marked, mirrored
 from backpop.codemods.plan.model import Argument, Import, Reverse, Spot
 from backpop.codemods.plan.move import Mover, quoted
 from backpop.codemods.plan.place import spell_factory
@@ -51,7 +51,7 @@ def reverse_of(project: Project, forward: Forward, spot: Spot | None = None) -> 
         join is not None
         and "primaryjoin" not in options
         and "secondary" not in forward.arguments
-        and (has_remote(project, forward, join))
+        and is_marked(project, forward, join, "remote")
     )
     for key, value in options.items():
         if key == "remote_side" and overridden:
