@@ -31,7 +31,6 @@ LATE = frozenset({"primaryjoin", "secondaryjoin", "secondary", "foreign_keys", "
 COLUMN_MAKERS = {"Column", "mapped_column", "column_property", "deferred", "synonym", "query_expression"}
 # Methods of tables, and of what is selected from them, that make no new table in the metadata.
 _OF_TABLES = {"alias", "cte", "join", "outerjoin", "select", "subquery", "where"}
-_UNIONS = {"ConcreteBase", "AbstractConcreteBase"}
 _WITH_SELECTABLE = re.compile(r"with_polymorphic'?[:=] *\(")
 _NOT_COLUMNS = {"relationship", "relation", "dynamic_loader", "association_proxy", "backref", "composite"}
 
@@ -542,7 +541,8 @@ def _selects_a_union(project: Project, made: ClassInfo) -> bool:
     SQLAlchemy: "Concrete Polymorphic Loading Configuration".
     """
     for one in (made, *project.ancestors(made)):
-        if any(isinstance(base, External) and base.last in _UNIONS for base in project.bases(one)):
+        names = {base.last for base in project.bases(one) if isinstance(base, External)}
+        if "ConcreteBase" in names or (one is made and "AbstractConcreteBase" in names):
             return True
         arguments = one.body.bindings.get("__mapper_args__", ())
         if any(_WITH_SELECTABLE.search(ast.unparse(binding.node)) for binding in arguments):
