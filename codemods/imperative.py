@@ -86,13 +86,14 @@ class Mappings:
         mapper = getattr(resolved, "expr", None)
         if isinstance(mapper, ast.Call):  # the variable of a mapper
             return self.named(mapper, scope)
+        if isinstance(resolved, ClassInfo):
+            return resolved if self.of_class(resolved, scope) else None
         if resolved is None:
             return None
         for outer in scope.chain():
-            for one in self.of_scope(outer) if outer.kind != "class" else ():
-                if one.made is resolved or self._stand_ins.get((outer, resolved)) is one.made:
-                    return one.made
-        return resolved if isinstance(resolved, ClassInfo) and self.of_class(resolved, scope) else None
+            if outer.kind != "class" and self.of_scope(outer) and (outer, resolved) in self._stand_ins:
+                return self._stand_ins[outer, resolved]
+        return None
 
     def _meaning(self, expr: ast.expr, scope: Scope) -> Resolved | str | None:
         """What an expression stands for; for a global that only functions define, its name."""

@@ -627,14 +627,7 @@ class Project:
     def reaches(self, start: str, goal: str) -> bool:
         """Whether importing one file of the project imports another, directly or not."""
         if start not in self._reach:
-            found: set[str] = {start}
-            waiting = [start]
-            while waiting:
-                module = self.module(waiting.pop())
-                fresh = [path for path in self.imports(module) if path not in found] if module else []
-                found.update(fresh)
-                waiting.extend(fresh)
-            self._reach[start] = frozenset(found)
+            self._reach[start] = self._reached(start, frozenset())
         return goal in self._reach[start]
 
     def starts(self, start: str, goal: str) -> bool:
@@ -642,15 +635,19 @@ class Project:
 
         The packages around it run before it does.
         """
-        started = {start}
-        running = {start, *self.tree.packages_around(start)}
+        return goal in self._reached(start, frozenset(self.tree.packages_around(start)))
+
+    def _reached(self, start: str, running: frozenset[str]) -> frozenset[str]:
+        """What importing one file imports, where some others run already; with the file itself."""
+        found = {start}
         waiting = [start]
         while waiting:
             module = self.module(waiting.pop())
-            fresh = set(self.imports(module)) - running - started if module else set()
-            started |= fresh
+            imports = self.imports(module) if module else ()
+            fresh = [path for path in imports if path not in found and path not in running]
+            found.update(fresh)
             waiting.extend(fresh)
-        return goal in started
+        return frozenset(found)
 
 
 def _exported(_: Project, module: Module) -> frozenset[object] | None:

@@ -48,14 +48,12 @@ def mirrored(project: Project, mover: Mover, forward: Forward) -> dict[str, Move
             raise Refused("BP106", "secondaryjoin without secondary")
         if "primaryjoin" in given and "primaryjoin" not in own:
             join = given["primaryjoin"]
-            if is_marked(project, forward, join, "remote") and project.mappings.of_class(
-                forward.target, forward.scope
-            ):
-                result["primaryjoin"] = _with_remote_of_tables(project, mover, forward, join)
-            elif is_marked(project, forward, join, "remote"):
-                result["primaryjoin"] = Moved(quoted(_with_remote_swapped(project, mover, join), mover.quote))
-            else:
+            if not is_marked(project, forward, join, "remote"):
                 result["primaryjoin"] = mover.move("primaryjoin", join)
+            elif project.mappings.of_class(forward.target, forward.scope):
+                result["primaryjoin"] = _with_remote_of_tables(project, mover, forward, join)
+            else:
+                result["primaryjoin"] = Moved(quoted(_with_remote_swapped(project, mover, join), mover.quote))
     if "foreign_keys" in given and "foreign_keys" not in own:
         result["foreign_keys"] = mover.move("foreign_keys", given["foreign_keys"])
     if not result and "primaryjoin" not in own and "foreign_keys" not in own:
